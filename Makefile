@@ -1,0 +1,52 @@
+# One entry for everything: `make` lists the targets.
+
+S := tests/scripts
+# Kernel series of the VM tests.
+KERNELS ?= 5.10 6.12
+
+.PHONY: help deps build demo lint unit test-host test-vm test test-full bench clean-deps
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  KERNELS="5.10 6.12"    kernel series for test-vm (5.10, 6.1, 6.12, 7.2)'
+	@echo '  REQUIRE_KERNEL=1       a live test that cannot run fails instead of being skipped'
+	@echo '  OBI_TEST_SECONDS=30    length of each load test'
+	@echo '  OBI_DEPS=.deps         where kernels and Python packages are kept'
+
+deps: ## Install what is missing (Debian packages; Python packages and kernels under .deps/).
+	@$(S)/deps.sh build test vm
+	@$(S)/kernels.sh $(KERNELS)
+
+build: ## target/release/obi, one static binary.
+	@$(S)/deps.sh build
+	@$(S)/build.sh
+
+demo: build ## Small real services, ten seconds of traffic, and the spans as they happen.
+	@$(S)/deps.sh test
+	@$(S)/demo.sh
+
+lint: ## rustfmt, clippy and clang-format; every warning is an error.
+	@$(S)/lint.sh
+
+unit: ## Unit tests, stories, properties, house rules and a bounded fuzz run; no privilege.
+	@$(S)/unit.sh
+
+test-host: ## Live tests on the running kernel, as root. Needs `make build`.
+	@$(S)/host.sh
+
+test-vm: ## Live tests on stock Debian kernels in VMs: KERNELS="5.10 6.12". Needs `make build`.
+	@$(S)/vms.sh $(KERNELS)
+
+test: ## Everything CI runs, with the time of each part.
+	@$(S)/test.sh deps build lint unit test-host "test-vm:KERNELS=$(KERNELS)"
+
+test-full: ## The same on all four kernels, and the benchmarks.
+	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host \
+		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench
+
+bench: ## What the agent costs beside bare nginx, and what its pipeline can do. Needs `make build`.
+	@$(S)/bench.sh
+
+clean-deps: ## Remove .deps/ (kernels, Python packages). Debian packages stay.
+	rm -rf "$${OBI_DEPS:-.deps}"

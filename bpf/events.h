@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* The records that cross from the kernel to user space, and the limits both sides must agree on.
+ *
+ * Self-contained: no kernel types. This file is the only definition; Rust reads it from the BTF of
+ * abi.bpf.c. Every record starts with struct event_header; header.len is its whole length.
+ */
+#pragma once
+
+enum event_limit {
+	/* Raised with every change of a record's layout or meaning: recordings carry it. */
+	ABI_VERSION = 1,
+	/* Capture classes: payload bytes copied out of one socket call. */
+	CAPTURE_SMALL = 256,
+	CAPTURE_MEDIUM = 1024,
+	CAPTURE_MAX = 16384,
+	/* The last bytes of a call whose payload did not fit: enough for "\r\n0\r\n\r\n". */
+	CAPTURE_TAIL = 16,
+	/* Bytes captured in one direction without an answer before captures shrink to
+	   CAPTURE_SMALL. */
+	CAPTURE_RUN_MAX = 65536,
+	/* User buffers of one call that are walked (readv, writev, sendmsg …). */
+	IOV_SEGMENTS_MAX = 8,
+	/* Messages of one sendmmsg/recvmmsg call that are attributed to their buffer. */
+	MMSG_MAX = 64,
+	/* Components of an executable's path, and bytes of each. */
+	PATH_COMPONENTS = 24,
+	PATH_COMPONENT_LEN = 64,
+	/* Bytes of a unix socket's address (sizeof sockaddr_un.sun_path). */
+	UNIX_PATH_LEN = 108,
+	/* Bytes of the environment captured at exec. */
+	ENVIRON_MAX = 4096,
+	/* Words of the listening-port bitmap: 65,536 ports in 64-bit words. */
+	PORT_BITMAP_WORDS = 1024,
+};
+
+enum event_kind {
+	EVENT_KIND_DATA = 1,	   /* one socket call that moved bytes */
+	EVENT_KIND_CONN_OPEN = 2,  /* first sight of a connection; precedes all its other records */
+	EVENT_KIND_CONN_SHUT = 3,  /* our end will send no more (FIN queued) */
+	EVENT_KIND_CONN_CLOSE = 4, /* the socket reached TCP_CLOSE or was released */
+	EVENT_KIND_PROC_EXEC = 5,  /* a process became another executable */
+	EVENT_KIND_PROC_FORK = 6,  /* a selected process got a child */
+	EVENT_KIND_PROC_EXIT = 7,  /* the last thread of a selected process ended */
+	EVENT_KIND_LISTEN = 8,	   /* a TCP port went into LISTEN */
+};
+
+enum data_direction {
+	DATA_DIRECTION_SEND = 0,
+	DATA_DIRECTION_RECV = 1,
+};
+
+/* header.flags of EVENT_KIND_DATA */
+enum data_flag {
+	DATA_FLAG_PAYLOAD_UNKNOWN = 1, /* the call's buffer could not be proved to belong to sk */
+	DATA_FLAG_PAYLOAD_FAULT = 2,   /* the buffer was not readable (paged out, unmapped) */
+	DATA_FLAG_PAYLOAD_NONE = 4, /* the call has no user buffer (sendfile, splice, MSG_TRUNC) */
+	DATA_FLAG_EOF = 8,	    /* receive returned 0: the peer will send no more */
+	DATA_FLAG_SELECTION_PENDING = 16, /* the process is not judged yet */
+};
+
+/* header.flags of EVENT_KIND_CONN_OPEN */
+enum conn_flag {
+	CONN_FLAG_FROM_BIRTH = 1,    /* both positions were at the start of the stream */
+	CONN_FLAG_OWN_COUNTERS = 2,  /* positions are counted by the hooks (unix, kTLS, MPTCP) */
+	CONN_FLAG_PEER_IS_AGENT = 4, /* the other end is this agent: never traced */
+	CONN_FLAG_OWN = 8,	     /* this agent's own connection: never traced */
+	CONN_FLAG_ANNOUNCED = 16,    /* the open record was written */
+	CONN_FLAG_NOTHING = 32,	     /* user space asked for nothing */
+	CONN_FLAG_EOF = 64,	     /* the end of the receive direction was reported */
+	CONN_FLAG_FIN_SENT = 128,    /* write_seq counts our FIN */
+};
+
+/* Kernel-side counters, one 64-bit cell per CPU each. In = out + drops at every line:
+ *   CALLS = DATA_SUBMITTED + DATA_RESERVE_FAILED + DATA_OPEN_FAILED + SKIP_* */
+enum hook_stat {
+	HOOK_STAT_CALLS = 0,	  /* successful socket calls of selected tasks on stream sockets */
+	HOOK_STAT_DATA_SUBMITTED, /* data records written to the ring */
+	HOOK_STAT_DATA_RESERVE_FAILED, /* data records lost: ring full */
+	HOOK_STAT_DATA_OPEN_FAILED,    /* calls lost: the connection's open record found no room */
+	HOOK_STAT_SKIP_PEEK,	       /* MSG_PEEK, MSG_ERRQUEUE, MSG_OOB: no stream bytes moved */
+	HOOK_STAT_SKIP_EMPTY, /* receive returned 0 without the end of the stream, or again */
+	HOOK_STAT_SKIP_VERDICT_NOTHING, /* user space asked for nothing of this connection */
+	HOOK_STAT_SKIP_VERDICT_UNTIL,	/* the call lies wholly inside a body that is not needed */
+	HOOK_STAT_SKIP_AGENT_PEER,	/* the other end is the agent */
+	HOOK_STAT_SKIP_NO_CONN,		/* connection state could not be created */
+	HOOK_STAT_SKIP_PENDING_BUDGET,	/* a process not judged yet used up its budget */
+	HOOK_STAT_CONN_OPENED,		/* open records written */
+	HOOK_STAT_CONN_CLOSED,		/* close records written */
+	HOOK_STAT_CONTROL_SUBMITTED,	/* all records but data and open, close included */
+	HOOK_STAT_CONTROL_RESERVE_FAILED, /* process, listen, shut, close records lost: ring full */
+	HOOK_STAT_PAYLOAD_UNKNOWN,	  /* data records without payload: buffer not proved */
+	HOOK_STAT_PAYLOAD_FAULT,	  /* data records without payload: buffer not readable */
+	HOOK_STAT_SELECT_FAILED,	  /* selection table full at fork or listen */
+	HOOK_STAT_UNSEEN_BYTES, /* bytes that moved without a hook seeing them, at close */
+	HOOK_STAT_COUNT,
+};
+
+/* sel_by_tgid values */
+enum selection_state {
+	SELECTION_DENIED = 1,
+	SELECTION_SELECTED = 2,
+	SELECTION_PENDING = 3, /* after exec, until user space has judged the executable */
+};
+
+/* verdict.mode */
+enum verdict_mode {
+	VERDICT_CAPTURE = 0, /* default budget */
+	VERDICT_NOTHING = 1, /* no record for this connection until it was idle */
+};
+
+#pragma clang diagnostic push
+#pragma clang diagnostic error "-Wpadded"
+
+struct event_header {
+	__u64 ktime_ns; /* CLOCK_MONOTONIC at the end of the call */
+	__u64 conn_id;	/* 0 for process records */
+	__u32 tgid;	/* in the initial PID namespace */
+	__u32 tid;	/* in the initial PID namespace */
+	__u16 kind;	/* enum event_kind */
+	__u16 flags;
+	__u32 len; /* bytes of the whole record */
+};
+
+/* EVENT_KIND_DATA: head, then `captured` bytes from the front of the call's data, then `tail`
+ * bytes from its end (0 when the front is the whole). */
+struct data_event {
+	struct event_header header;
+	__u64 pos;   /* stream position of the first byte */
+	__u32 bytes; /* bytes the call moved */
+	__u16 captured;
+	__u8 tail;
+	__u8 direction; /* enum data_direction */
+};
+
+/* EVENT_KIND_CONN_OPEN */
+struct conn_open_event {
+	struct event_header header;
+	__u64 send_pos; /* positions before the call that revealed the connection */
+	__u64 recv_pos;
+	__u8 local_addr[16]; /* network order; IPv4 as ::ffff:a.b.c.d */
+	__u8 remote_addr[16];
+	__u16 local_port; /* host order */
+	__u16 remote_port;
+	__u16 family; /* AF_INET, AF_INET6, AF_UNIX */
+	__u16 protocol;
+	__u32 netns;		       /* inode number of the network namespace */
+	__u8 unix_path[UNIX_PATH_LEN]; /* of whichever end is bound; a leading NUL = abstract */
+};
+
+/* EVENT_KIND_CONN_SHUT and EVENT_KIND_CONN_CLOSE */
+struct conn_end_event {
+	struct event_header header;
+	__u64 send_pos;	 /* the kernel's own final positions */
+	__u64 recv_pos;	 /* with what the application has not read yet but may */
+	__u64 send_seen; /* bytes that hooks saw since the open record */
+	__u64 recv_seen;
+	__s32 error;	     /* sk_err: 0 or an errno */
+	__u32 skipped_calls; /* calls that a verdict kept out of the ring */
+};
+
+/* EVENT_KIND_PROC_EXEC */
+struct exec_event {
+	struct event_header header;
+	__u32 ns_tgid;	  /* in the agent's PID namespace; 0 = not visible there */
+	__u16 components; /* path components, innermost first */
+	__u8 path_truncated;
+	__u8 environ_truncated;
+	__u32 environ_len;
+	__u32 _pad;
+	__u8 path[PATH_COMPONENTS][PATH_COMPONENT_LEN];
+	__u8 environ[ENVIRON_MAX];
+};
+
+/* EVENT_KIND_PROC_FORK: header.tgid is the parent. EVENT_KIND_PROC_EXIT: header.tgid ended. */
+struct process_event {
+	struct event_header header;
+	__u32 child_tgid;
+	__u32 ns_tgid; /* of the child, or of the process that ended */
+};
+
+/* EVENT_KIND_LISTEN */
+struct listen_event {
+	struct event_header header;
+	__u32 ns_tgid;
+	__u32 netns;
+	__u16 port;
+	__u8 selected; /* the port bitmap matched: the kernel selected the process by itself */
+	__u8 _pad[5];
+};
+
+/* Output of the task iterator: one per process. */
+struct task_record {
+	__u64 start_ktime_ns;
+	__u32 tgid;
+	__u32 ns_tgid;
+	__u32 parent_tgid;
+	__u32 _pad;
+};
+
+/* Output of the task-file iterator: one per listening TCP socket of a process. */
+struct listener_record {
+	__u32 tgid;
+	__u32 ns_tgid;
+	__u32 netns;
+	__u16 port;
+	__u16 _pad;
+};
+
+/* Output of the self program: who and where the agent is. */
+struct self_record {
+	__u32 tgid;
+	__u32 ns_level;
+	__u32 ns_inum;
+	__u32 _pad;
+};
+
+/* User space -> kernel, keyed by conn_id. */
+struct verdict {
+	__u64 skip_until[2]; /* by enum data_direction: positions below need no record */
+	__u32 mode;	     /* enum verdict_mode */
+	__u32 _pad;
+};
+
+/* sel_by_tgid */
+struct selection {
+	__u32 state;  /* enum selection_state */
+	__u32 budget; /* records left while pending */
+};
+
+/* own_ends: the agent's end of one of its connections, as the other side sees its peer. */
+struct end_key {
+	__u8 addr[16];
+	__u16 port;
+	__u16 _pad;
+	__u32 netns_any; /* always 0: the same address may be seen from another namespace */
+};
+
+#pragma clang diagnostic pop
+
+_Static_assert(sizeof(struct event_header) == 32, "wire constant");
+_Static_assert(sizeof(struct data_event) % 8 == 0, "payload starts 8-byte aligned");
+_Static_assert(CAPTURE_MAX < 65536, "data_event.captured is 16 bits");

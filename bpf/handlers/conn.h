@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* A connection's beginning and end. */
+#pragma once
+
+#include "maps/own_ends.h"
+#include "lib/conn_store.h"
+
+#define IDLE_REOPEN_NS 5000000000ULL /* a connection without records is looked at again after */
+
+static __always_inline bool peer_is_agent(struct sock *sk)
+{
+	struct end_key key = {};
+
+	if (sk->__sk_common.skc_family == AF_UNIX_)
+		return false;
+	sock_remote(sk, key.addr, &key.port);
+	return bpf_map_lookup_elem(&own_ends, &key) != NULL;
+}
+
+/* Current positions of both directions. */
+static __always_inline void conn_positions(struct sock *sk, const struct conn *conn, __u64 pos[2])
+{
+	struct tcp_sock *tp = NULL;
+
+	if (!(conn->flags & CONN_FLAG_OWN_COUNTERS))
+		tp = sock_tcp(sk);
+	if (tp) {
+		pos[DATA_DIRECTION_SEND] = tcp_send_pos(tp, conn->base[DATA_DIRECTION_SEND]);
+		if (conn->flags & CONN_FLAG_FIN_SENT)
+			pos[DATA_DIRECTION_SEND]--;
+		pos[DATA_DIRECTION_RECV] = tcp_recv_pos(tp, conn->base[DATA_DIRECTION_RECV]);
+	} else {
+		pos[DATA_DIRECTION_SEND] = conn->own_pos[DATA_DIRECTION_SEND];
+		pos[DATA_DIRECTION_RECV] = conn->own_pos[DATA_DIRECTION_RECV];
+	}
+}
+
+/* State for a connection seen for the first time. `moved` bytes in direction dir have moved
+ * already by the call that revealed it (0 when none did). */
+static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 moved)
+{
+	struct conn *conn = conn_create(sk);
+	struct tcp_sock *tp;
+
+	if (!conn)
+		return NULL;
+	conn->id = conn_new_id(sk);
+	if (peer_is_agent(sk))
+		conn->flags |= CONN_FLAG_PEER_IS_AGENT;
+	tp = sock_tcp(sk);
+	if (tp) {
+		tcp_bases(tp, conn->base);
+		conn_positions(sk, conn, conn->open_pos);
+		conn->open_pos[dir & 1] -= moved;
+		/* The SYN of an active open counts as the first acknowledged byte. */
+		if (conn->open_pos[DATA_DIRECTION_RECV] == 0 &&
+		    conn->open_pos[DATA_DIRECTION_SEND] <= 1)
+			conn->flags |= CONN_FLAG_FROM_BIRTH;
+	} else {
+		conn->flags |= CONN_FLAG_OWN_COUNTERS;
+	}
+	return conn;
+}
+
+/* Writes the open record. False when the ring had no room; tried again at the next call. */
+static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
+					   struct hook_stats *stats)
+{
+	struct conn_open_event *e;
+
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e)
+		return false;
+	__builtin_memset(e, 0, sizeof(*e));
+	header_init(&e->header, EVENT_KIND_CONN_OPEN, sizeof(*e));
+	e->header.conn_id = conn->id;
+	e->header.flags = conn->flags;
+	e->send_pos = conn->open_pos[DATA_DIRECTION_SEND];
+	e->recv_pos = conn->open_pos[DATA_DIRECTION_RECV];
+	e->family = sk->__sk_common.skc_family;
+	e->protocol = sk->sk_protocol;
+	e->netns = sock_netns(sk);
+	if (e->family == AF_UNIX_) {
+		unix_path_of(sk, e->unix_path);
+	} else {
+		sock_local(sk, e->local_addr, &e->local_port);
+		sock_remote(sk, e->remote_addr, &e->remote_port);
+	}
+	event_submit(e);
+	conn->flags |= CONN_FLAG_ANNOUNCED;
+	stat_inc(stats, HOOK_STAT_CONN_OPENED);
+	return true;
+}
+
+/* Bytes that arrived and that the application may still read, although the connection is over.
+ * Without a descriptor (an orphan) nobody will. */
+static __always_inline __u64 unread_bytes(struct sock *sk, const struct conn *conn)
+{
+	struct tcp_sock *tp;
+
+	if ((conn->flags & CONN_FLAG_OWN_COUNTERS) || !sk->sk_socket)
+		return 0;
+	tp = sock_tcp(sk);
+	return tp ? tcp_unread(tp) : 0;
+}
+
+static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, enum event_kind kind,
+					  struct hook_stats *stats)
+{
+	struct conn_end_event *e;
+	__u64 pos[2];
+
+	conn_positions(sk, conn, pos);
+	if (kind == EVENT_KIND_CONN_CLOSE) {
+		__u64 moved = pos[0] - conn->open_pos[0] + pos[1] - conn->open_pos[1];
+		__u64 seen = conn->seen[0] + conn->seen[1];
+
+		if (moved > seen)
+			stat_add(stats, HOOK_STAT_UNSEEN_BYTES, moved - seen);
+	}
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		stat_inc(stats, HOOK_STAT_CONTROL_RESERVE_FAILED);
+		return;
+	}
+	header_init(&e->header, kind, sizeof(*e));
+	e->header.conn_id = conn->id;
+	e->send_pos = pos[DATA_DIRECTION_SEND];
+	e->recv_pos = pos[DATA_DIRECTION_RECV] + unread_bytes(sk, conn);
+	e->send_seen = conn->seen[DATA_DIRECTION_SEND];
+	e->recv_seen = conn->seen[DATA_DIRECTION_RECV];
+	e->error = sk->sk_err;
+	e->skipped_calls = conn->skipped_calls;
+	event_submit(e);
+	stat_inc(stats, HOOK_STAT_CONTROL_SUBMITTED);
+	if (kind == EVENT_KIND_CONN_CLOSE)
+		stat_inc(stats, HOOK_STAT_CONN_CLOSED);
+}
+
+/* The agent's own connect: mark the socket now, its end is known once it is established. */
+static __always_inline void handle_own_connect(struct sock *sk)
+{
+	struct conn *conn = conn_create(sk);
+
+	if (conn)
+		conn->flags = CONN_FLAG_OWN;
+}
+
+static __always_inline void own_end_set(struct sock *sk, bool present)
+{
+	struct end_key key = {};
+	__u32 one = 1;
+
+	sock_local(sk, key.addr, &key.port);
+	if (present)
+		bpf_map_update_elem(&own_ends, &key, &one, BPF_ANY);
+	else
+		bpf_map_delete_elem(&own_ends, &key);
+}
+
+struct state_args {
+	struct sock *sk;
+	int oldstate;
+	int newstate;
+};
+
+/* A TCP socket changed state. Runs in any context: current means something only for LISTEN and
+ * SYN_SENT, which handlers/process.h and handle_own_connect care about. */
+static __always_inline int handle_conn_state(const struct state_args *a)
+{
+	struct conn *conn;
+
+	if (a->newstate != TCP_CLOSE_ && a->newstate != TCP_FIN_WAIT1_ &&
+	    a->newstate != TCP_LAST_ACK_ &&
+	    !(a->newstate == TCP_ESTABLISHED_ && a->oldstate == TCP_SYN_SENT_))
+		return 0;
+	conn = conn_find(a->sk);
+	if (!conn)
+		return 0;
+	if (conn->flags & CONN_FLAG_OWN) {
+		if (a->newstate == TCP_ESTABLISHED_ || a->newstate == TCP_CLOSE_)
+			own_end_set(a->sk, a->newstate == TCP_ESTABLISHED_);
+		if (a->newstate == TCP_CLOSE_)
+			conn_drop(a->sk);
+		return 0;
+	}
+	if (a->newstate == TCP_ESTABLISHED_)
+		return 0;
+	if (conn->flags & CONN_FLAG_ANNOUNCED)
+		emit_conn_end(a->sk, conn,
+			      a->newstate == TCP_CLOSE_ ? EVENT_KIND_CONN_CLOSE
+							: EVENT_KIND_CONN_SHUT,
+			      stats_of_cpu());
+	if (a->newstate == TCP_CLOSE_)
+		conn_drop(a->sk);
+	else
+		/* The FIN is queued next; it has a sequence number and is no byte. */
+		conn->flags |= CONN_FLAG_FIN_SENT;
+	return 0;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Bytes moved by one socket call, whatever hook saw it. */
+#pragma once
+
+#include "maps/verdict.h"
+#include "lib/bound.h"
+#include "lib/payload.h"
+#include "handlers/conn.h"
+#include "handlers/selection.h"
+
+#define MSG_OOB_      0x1
+#define MSG_PEEK_     0x2
+#define MSG_TRUNC_    0x20
+#define MSG_ERRQUEUE_ 0x2000
+
+struct transfer_args {
+	struct sock *sk;
+	int ret;   /* bytes, or a negative errno */
+	int flags; /* MSG_* of a receive */
+	__u8 dir;  /* enum data_direction */
+	/* Where the payload comes from: the kernel's iterator in msg, else the system call.
+	 * Constant in each hook: 5.10's verifier takes no pointer's word for not being NULL. */
+	bool by_msg;
+	struct msghdr *msg;
+	__u64 size; /* with msg: bytes asked for */
+};
+
+/* What is left to record of a call after verdicts. */
+struct transfer {
+	__u64 pos;
+	__u32 bytes;
+	__u32 want;  /* payload bytes worth capturing */
+	__u16 flags; /* enum data_flag */
+};
+
+/* Asks user space's verdict while it may have changed: at the 1st, 2nd, 4th … 32nd call, at every
+ * 32nd, and whenever one direction runs long. */
+static __always_inline void verdict_refresh(struct conn *conn, __u8 dir)
+{
+	__u32 calls = conn->calls;
+	struct verdict *v;
+
+	if ((calls & 31) && (calls & (calls - 1)) && conn->run[dir & 1] < CAPTURE_RUN_MAX)
+		return;
+	v = bpf_map_lookup_elem(&verdict_by_conn, &conn->id);
+	if (!v)
+		return;
+	conn->skip_until[0] = v->skip_until[0];
+	conn->skip_until[1] = v->skip_until[1];
+	if (v->mode == VERDICT_NOTHING)
+		conn->flags |= CONN_FLAG_NOTHING;
+}
+
+/* A connection that says nothing is looked at again once it was idle. True = still nothing. */
+static __always_inline bool verdict_nothing(struct conn *conn)
+{
+	__u64 now;
+	__u64 idle;
+
+	if (!(conn->flags & CONN_FLAG_NOTHING))
+		return false;
+	now = bpf_ktime_get_ns();
+	idle = now - conn->last_ktime;
+	conn->last_ktime = now;
+	if (idle < IDLE_REOPEN_NS || idle == now)
+		return true;
+	bpf_map_delete_elem(&verdict_by_conn, &conn->id);
+	conn->flags &= ~CONN_FLAG_NOTHING;
+	conn->calls = 1;
+	return false;
+}
+
+static __always_inline void data_head(struct data_event *e, const struct transfer_args *a,
+				      const struct conn *conn, const struct transfer *t,
+				      const struct payload_copy *copy, __u16 flags)
+{
+	header_init(&e->header, EVENT_KIND_DATA, sizeof(*e) + copy->copied + copy->tail);
+	e->header.conn_id = conn->id;
+	e->header.flags = flags;
+	e->pos = t->pos;
+	e->bytes = t->bytes;
+	e->captured = copy->copied;
+	e->tail = copy->tail;
+	e->direction = a->dir;
+}
+
+#define DATA_ROOM(cap, copies) (sizeof(struct data_event) + (cap) * (copies) + CAPTURE_TAIL)
+
+/* Writes one data record of a size class. cap and copies are constants: the ring reserves only
+ * known sizes before 5.19. Returns 0, or 1 when a larger class should be tried (try_larger and the
+ * captured front holds no empty line). */
+static __always_inline int emit_data_class(const struct transfer_args *a, struct conn *conn,
+					   const struct transfer *t, const struct payload *p,
+					   const __u32 cap, const __u32 copies, bool try_larger,
+					   struct hook_stats *stats)
+{
+	struct payload_copy copy = {};
+	__u16 flags = t->flags;
+	struct data_event *e;
+
+	e = bpf_ringbuf_reserve(&events, DATA_ROOM(cap, copies), 0);
+	if (!e) {
+		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		return 0;
+	}
+	if (copies == 1)
+		payload_copy_buf(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
+	else
+		payload_copy_iov(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
+	FORGET(copy.copied);
+	FORGET(copy.tail);
+	FORGET(copy.fault);
+	if (try_larger && copy.copied == cap && !has_empty_line((__u8 *)(e + 1), cap)) {
+		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
+		return 1;
+	}
+	if (copy.fault) {
+		flags |= DATA_FLAG_PAYLOAD_FAULT;
+		stat_inc(stats, HOOK_STAT_PAYLOAD_FAULT);
+	}
+	data_head(e, a, conn, t, &copy, flags);
+	conn->run[a->dir & 1] += copy.copied;
+	event_submit(e);
+	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
+	return 0;
+}
+
+static __always_inline void emit_data_bare(const struct transfer_args *a, struct conn *conn,
+					   const struct transfer *t, struct hook_stats *stats)
+{
+	struct payload_copy none = {};
+	struct data_event *e;
+
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		return;
+	}
+	data_head(e, a, conn, t, &none, t->flags);
+	event_submit(e);
+	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
+}
+
+static __always_inline void emit_data(const struct transfer_args *a, struct conn *conn,
+				      const struct transfer *t, const struct payload *p,
+				      struct hook_stats *stats)
+{
+	__u32 n = t->bytes < t->want ? t->bytes : t->want;
+
+	if (p->kind < PAYLOAD_BUF || n == 0) {
+		emit_data_bare(a, conn, t, stats);
+		return;
+	}
+	if (p->kind == PAYLOAD_BUF) {
+		if (n <= CAPTURE_SMALL)
+			emit_data_class(a, conn, t, p, CAPTURE_SMALL, 1, false, stats);
+		else if (emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 1, n > CAPTURE_MEDIUM,
+					 stats))
+			emit_data_class(a, conn, t, p, CAPTURE_MAX, 1, false, stats);
+		return;
+	}
+	if (n <= CAPTURE_SMALL)
+		emit_data_class(a, conn, t, p, CAPTURE_SMALL, 2, false, stats);
+	else if (n <= CAPTURE_MEDIUM || first_segment_is_head(p, CAPTURE_MEDIUM))
+		emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 2, false, stats);
+	else
+		emit_data_class(a, conn, t, p, CAPTURE_MAX, 2, false, stats);
+}
+
+/* Applies skip_until: false when the whole call lies below it. A call that crosses it is recorded
+ * from there. */
+static __always_inline bool transfer_clip(struct conn *conn, __u8 dir, struct transfer *t,
+					  struct payload *p)
+{
+	__u64 until = conn->skip_until[dir & 1];
+	__u64 cut;
+
+	if (t->pos >= until || t->bytes == 0)
+		return true;
+	cut = until - t->pos;
+	if (cut >= t->bytes)
+		return false;
+	t->pos += cut;
+	t->bytes -= cut;
+	p->skip += cut;
+	return true;
+}
+
+static __always_inline __u64 transfer_start(struct sock *sk, struct conn *conn, __u8 dir, __u32 n)
+{
+	struct tcp_sock *tp = NULL;
+
+	if (!(conn->flags & CONN_FLAG_OWN_COUNTERS))
+		tp = sock_tcp(sk);
+	if (!tp) {
+		/* An addition that returns the old value needs 5.12. */
+		__sync_fetch_and_add(&conn->own_pos[dir & 1], n);
+		return conn->own_pos[dir & 1] - n;
+	}
+	if (dir == DATA_DIRECTION_SEND)
+		return tcp_send_pos(tp, conn->base[DATA_DIRECTION_SEND]) - n;
+	return tcp_recv_pos(tp, conn->base[DATA_DIRECTION_RECV]) - n;
+}
+
+/* Whether a receive that returned 0 is news: the peer's FIN, once. */
+static __always_inline bool eof_is_news(struct sock *sk, struct conn *conn)
+{
+	if ((conn->flags & CONN_FLAG_EOF) || !(sk->sk_shutdown & RCV_SHUTDOWN_))
+		return false;
+	conn->flags |= CONN_FLAG_EOF;
+	return true;
+}
+
+/* Every reason not to record a call of a selected task. True = skip, counted. */
+static __always_inline bool transfer_skipped(const struct transfer_args *a, struct conn *conn,
+					     struct hook_stats *stats)
+{
+	if (conn->flags & (CONN_FLAG_PEER_IS_AGENT | CONN_FLAG_OWN)) {
+		stat_inc(stats, HOOK_STAT_SKIP_AGENT_PEER);
+		return true;
+	}
+	if (verdict_nothing(conn)) {
+		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_NOTHING);
+		conn->skipped_calls++;
+		return true;
+	}
+	if (a->ret == 0 && !eof_is_news(a->sk, conn)) {
+		stat_inc(stats, HOOK_STAT_SKIP_EMPTY);
+		return true;
+	}
+	return false;
+}
+
+static __always_inline void transfer_payload(const struct transfer_args *a, struct transfer *t,
+					     struct payload *p, struct hook_stats *stats)
+{
+	if (a->flags & MSG_TRUNC_ || a->ret == 0)
+		p->kind = PAYLOAD_NONE;
+	else if (a->by_msg)
+		payload_of_msg(a->msg, a->size, p);
+	else
+		payload_of_syscall(a->sk, a->dir, a->ret, p);
+	if (p->kind == PAYLOAD_UNKNOWN) {
+		t->flags |= DATA_FLAG_PAYLOAD_UNKNOWN;
+		stat_inc(stats, HOOK_STAT_PAYLOAD_UNKNOWN);
+	} else if (p->kind == PAYLOAD_NONE) {
+		t->flags |= DATA_FLAG_PAYLOAD_NONE;
+	}
+}
+
+/* What the paths so far know of these values does not matter to the copying. */
+static __always_inline void transfer_forget(struct transfer *t, struct payload *p)
+{
+	FORGET(t->pos);
+	FORGET(t->bytes);
+	FORGET(t->want);
+	FORGET(t->flags);
+	FORGET(p->base);
+	FORGET(p->iov);
+	FORGET(p->skip);
+	FORGET(p->segments);
+	FORGET(p->kind);
+}
+
+static __always_inline int handle_transfer(const struct transfer_args *a)
+{
+	struct transfer t = {};
+	struct payload p = {};
+	struct hook_stats *stats;
+	struct conn *conn;
+	__u32 selected;
+
+	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND))
+		return 0;
+	if (!sock_is_stream(a->sk))
+		return 0;
+	selected = current_selection();
+	if (!selected)
+		return 0;
+	stats = stats_of_cpu();
+	if (!stats)
+		return 0;
+	stat_inc(stats, HOOK_STAT_CALLS);
+	if (a->flags & (MSG_PEEK_ | MSG_ERRQUEUE_ | MSG_OOB_)) {
+		stat_inc(stats, HOOK_STAT_SKIP_PEEK);
+		return 0;
+	}
+	conn = conn_find(a->sk);
+	if (!conn)
+		conn = conn_adopt(a->sk, a->dir, a->ret);
+	if (!conn) {
+		stat_inc(stats, HOOK_STAT_SKIP_NO_CONN);
+		return 0;
+	}
+	t.pos = transfer_start(a->sk, conn, a->dir, a->ret);
+	t.bytes = a->ret;
+	__sync_fetch_and_add(&conn->seen[a->dir & 1], a->ret);
+	conn->calls++;
+	verdict_refresh(conn, a->dir);
+	if (transfer_skipped(a, conn, stats))
+		return 0;
+	if (selected == SELECTION_PENDING) {
+		if (!pending_budget_left()) {
+			stat_inc(stats, HOOK_STAT_SKIP_PENDING_BUDGET);
+			return 0;
+		}
+		t.flags |= DATA_FLAG_SELECTION_PENDING;
+	}
+	if (a->ret == 0)
+		t.flags |= DATA_FLAG_EOF;
+	conn->run[(a->dir ^ 1) & 1] = 0;
+	transfer_payload(a, &t, &p, stats);
+	if (!transfer_clip(conn, a->dir, &t, &p)) {
+		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_UNTIL);
+		conn->skipped_calls++;
+		return 0;
+	}
+	if (!ring_has_room_for_data()) {
+		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		return 0;
+	}
+	if (!(conn->flags & CONN_FLAG_ANNOUNCED) && !emit_conn_open(a->sk, conn, stats)) {
+		stat_inc(stats, HOOK_STAT_DATA_OPEN_FAILED);
+		return 0;
+	}
+	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX ? CAPTURE_MAX : CAPTURE_SMALL;
+	transfer_forget(&t, &p);
+	emit_data(a, conn, &t, &p, stats);
+	return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Front end `fentry` (5.5+ trampolines): exits of the socket functions, where arguments, result
+ * and the advanced iterator are all at hand. */
+#pragma once
+
+#include "handlers/transfer.h"
+
+static __always_inline int transfer_by_msg(struct sock *sk, struct msghdr *msg, __u64 size,
+					   int flags, int ret, __u8 dir)
+{
+	struct transfer_args a = {.sk = sk,
+				  .ret = ret,
+				  .flags = flags,
+				  .dir = dir,
+				  .by_msg = true,
+				  .msg = msg,
+				  .size = size};
+
+	return handle_transfer(&a);
+}
+
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(obi_fx_send, struct sock *sk, struct msghdr *msg, size_t size, int ret)
+{
+	return transfer_by_msg(sk, msg, size, 0, ret, DATA_DIRECTION_SEND);
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(obi_fx_recv, struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len,
+	     int ret)
+{
+	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
+}
+
+/* Before 5.19 (kernel commit ec095263a965) non-blocking was an argument of its own. */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(obi_fx_recv_old, struct sock *sk, struct msghdr *msg, size_t len, int nonblock,
+	     int flags, int *addr_len, int ret)
+{
+	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
+}
+
+/* sendfile and splice before 6.5 (kernel commit dc97391e6610 removed sendpage). */
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(obi_fx_sendpage, struct sock *sk, struct page *page, int offset, size_t size,
+	     int flags, int ret)
+{
+	struct transfer_args a = {
+		.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND, .flags = MSG_TRUNC_};
+
+	return handle_transfer(&a);
+}
+
+SEC("fexit/unix_stream_sendmsg")
+int BPF_PROG(obi_fx_usend, struct socket *sock, struct msghdr *msg, size_t len, int ret)
+{
+	return transfer_by_msg(sock->sk, msg, len, 0, ret, DATA_DIRECTION_SEND);
+}
+
+SEC("fexit/unix_stream_recvmsg")
+int BPF_PROG(obi_fx_urecv, struct socket *sock, struct msghdr *msg, size_t size, int flags, int ret)
+{
+	return transfer_by_msg(sock->sk, msg, size, flags, ret, DATA_DIRECTION_RECV);
+}
+
+/* A unix socket has no state tracepoint: its release is the close. */
+SEC("fentry/unix_release_sock")
+int BPF_PROG(obi_fx_urelease, struct sock *sk, int embrion)
+{
+	struct state_args a = {sk, TCP_ESTABLISHED_, TCP_CLOSE_};
+
+	return handle_conn_state(&a);
+}

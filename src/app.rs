@@ -1,0 +1,417 @@
+//! Joins the stages: channels, threads, start and stop order. The only file that knows all.
+//!
+//! ```text
+//! discovery --ProcessEvent--> loader (kernel tables)
+//!     ^  \--ProcessFact--\
+//!     |                   v
+//!     +--ProcessRecord-- decoder <--RawBatch-- reader <-- ring
+//!                         \--SpanBatch--> decorator --Arc<SpanBatch>--> exporters
+//! ```
+//!
+//! Shutdown is disconnection: programs detach, the reader drains the ring and hangs up, each
+//! stage ends when its input does, exporters flush until the deadline.
+
+mod accounts;
+mod record;
+mod wires;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::getpid;
+use tracing::{error, info};
+
+use crate::config::{self, Config};
+use crate::discovery::{self, Discovery, HostFacts, Selectors};
+use crate::model::batch::SpanBatch;
+use crate::model::process::{ProcessEvent, ProcessFact};
+use crate::model::time::instant_now;
+use crate::stages::decoder::{self, Account, Decoder, VerdictUpdate};
+use crate::stages::decorator::{self, Decorator};
+use crate::stages::exporter::{self, Exporter};
+use crate::stages::loader::{self, FrontEnd, KernelMaps, LoadConfig, Loaded};
+use crate::stages::reader::{self, Reader};
+use crate::telemetry::{Counters, Ledger, Stage};
+use record::RecorderStage;
+pub use record::replay;
+use wires::Wires;
+
+/// Ring size: 20 ms at 400 MB/s of records.
+pub const RING_BYTES: u32 = 8 << 20;
+/// Records that a process may cause before its executable is judged: what a busy one does in twice
+/// the time that the reader lets records gather (20 ms).
+pub const PENDING_BUDGET: u32 = 4096;
+/// A program that still runs when its link goes finishes within this.
+const DETACH_SETTLE: Duration = Duration::from_millis(10);
+
+/// How long a running ledger waits for the decoder, which answers with its next batch.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Signals that the agent handles; blocked before the first thread starts.
+fn signals() -> SigSet {
+    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1])
+}
+
+/// Blocks the agent's signals for every thread to come. Must run first.
+pub fn block_signals() -> Result<()> {
+    signals().thread_block().context("block signals")
+}
+
+/// Runs the agent until SIGTERM or SIGINT. An error means that it could not start, or that a
+/// stage failed.
+pub fn run(config: &Config) -> Result<()> {
+    Agent::start(config, loader::load(&load_config(config)?)?, None)?.run(config)
+}
+
+/// Writes the raw event stream to `path` until SIGTERM or SIGINT, instead of decoding it.
+pub fn record(config: &Config, path: &Path) -> Result<()> {
+    let recorder = RecorderStage::create(path)?;
+    Agent::start(config, loader::load(&load_config(config)?)?, Some(recorder))?.run(config)
+}
+
+/// What the loader has to load for this configuration.
+pub fn load_config(config: &Config) -> Result<LoadConfig> {
+    let front_end = match config.ebpf.front_end {
+        config::FrontEnd::Auto => None,
+        config::FrontEnd::Tracepoint => Some(FrontEnd::Tracepoint),
+        config::FrontEnd::Fentry => Some(FrontEnd::Fentry),
+        config::FrontEnd::Kprobe => {
+            return Err(anyhow!(
+                "OTEL_EBPF_BPF_FRONT_END=kprobe is not supported by this build: use auto, \
+                 tracepoint or fentry"
+            ));
+        }
+    };
+    Ok(LoadConfig {
+        front_end,
+        ring_bytes: RING_BYTES,
+        select_all: config.selection.everything,
+        judge_exec: config.selection.exe.is_some(),
+        ports: config.selection.ports.iter().collect(),
+        pending_budget: PENDING_BUDGET,
+    })
+}
+
+/// Discovery as configured.
+pub fn new_discovery(config: &Config) -> Discovery {
+    let selection = &config.selection;
+    let exe = selection.exe.clone();
+    let selectors = Selectors {
+        everything: selection.everything,
+        ports: selection.ports.ranges().iter().map(|(a, b)| *a..=*b).collect(),
+        exe: exe.map(|glob| Box::new(move |path: &str| glob.matches(path)) as _),
+        service_name: selection.service_name.clone(),
+        service_namespace: selection.service_namespace.clone(),
+    };
+    Discovery::new(selectors, HostFacts::read(config.resource_attributes.clone()))
+}
+
+/// Judges what is there, enters it into the kernel's table, and adopts open connections. The
+/// second look finds what forked or listened while the first decisions were made.
+pub fn choose_processes(
+    loaded: &mut Loaded,
+    discovery: &mut Discovery,
+) -> Result<Vec<ProcessFact>> {
+    let tasks = loaded.tasks()?;
+    let mut facts = Vec::new();
+    let listeners = match loaded.listeners(None)? {
+        Some(listeners) => listeners,
+        None => discovery::listeners_from_proc(&tasks),
+    };
+    let mut decisions = discovery.start(&tasks, &listeners);
+    for look in 0..2 {
+        for decision in decisions {
+            if let Some(ProcessEvent::Selected { tgid, .. }) = decision.event
+                && !loaded.selects_all()
+            {
+                loaded.maps.select(tgid)?;
+            }
+            facts.push(decision.fact);
+        }
+        let listeners = loaded.listeners(None)?.unwrap_or_default();
+        decisions = if look == 0 { discovery.more_listeners(&listeners) } else { Vec::new() };
+    }
+    let selected = facts.iter().filter(|f| f.service.is_some()).count();
+    info!(processes = tasks.len(), selected, "processes judged");
+    Ok(facts)
+}
+
+/// The running pipeline.
+struct Agent {
+    counters: Arc<Counters>,
+    maps: KernelMaps,
+    stop_reader: Arc<AtomicBool>,
+    /// Dropped to make the loader detach.
+    detach: Sender<()>,
+    loader: JoinHandle<Result<()>>,
+    discovery: JoinHandle<Result<()>>,
+    reader: JoinHandle<Result<()>>,
+    consumer: Consumer,
+    ask_decoder: Sender<Sender<Account>>,
+}
+
+/// What becomes of the records.
+enum Consumer {
+    Pipeline(Pipeline),
+    Recorder(JoinHandle<Result<()>>),
+}
+
+/// From records to exporters.
+struct Pipeline {
+    decoder: JoinHandle<Result<Account>>,
+    decorator: JoinHandle<Result<()>>,
+    exporters: Vec<Exporter>,
+}
+
+impl Agent {
+    fn start(config: &Config, mut loaded: Loaded, record: Option<RecorderStage>) -> Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let stop_reader = Arc::new(AtomicBool::new(false));
+        let maps = loaded.maps.try_clone()?;
+        let mut discovery = new_discovery(config);
+        let facts = choose_processes(&mut loaded, &mut discovery)?;
+        let wires = Wires::new();
+        let (detach, detached) = bounded(0);
+        let consumer = match record {
+            Some(recorder) => {
+                Consumer::Recorder(stage("recorder", move || recorder.run(facts, wires.decoder))?)
+            }
+            None => Consumer::Pipeline(Pipeline::start(
+                config,
+                facts,
+                (wires.decoder, wires.decorator),
+                &counters,
+                maps.try_clone()?,
+            )?),
+        };
+        let front_end = loaded.front_end;
+        let drain = Reader::new(&maps.ring, &maps.reader_state, Arc::clone(&counters))?
+            .stop_with(Arc::clone(&stop_reader))
+            .lose_one_record(config.agent.fault);
+        let (records, events, to_decoder) = wires.discovery;
+        let agent = Self {
+            loader: stage("loader", move || loader_loop(loaded, &wires.loader, &detached))?,
+            discovery: stage("discovery", move || discovery.run(&records, &events, &to_decoder))?,
+            reader: stage("reader", move || drain.run(wires.reader))?,
+            consumer,
+            ask_decoder: wires.ask_decoder,
+            counters,
+            maps,
+            stop_reader,
+            detach,
+        };
+        info!(%front_end, "attached");
+        Ok(agent)
+    }
+
+    /// Waits for signals, then stops everything in flow order.
+    fn run(self, config: &Config) -> Result<()> {
+        loop {
+            match signals().wait().context("wait for a signal")? {
+                Signal::SIGUSR1 => self.print_running_ledger()?,
+                signal => {
+                    info!(%signal, "stopping");
+                    break;
+                }
+            }
+        }
+        self.stop(config)
+    }
+
+    fn print_running_ledger(&self) -> Result<()> {
+        let hooks = self.maps.stats()?;
+        let mut stages = vec![accounts::kernel(&hooks)];
+        stages.push(reader::ledger(&self.counters));
+        if let Consumer::Pipeline(pipeline) = &self.consumer {
+            let account = self.ask_decoder();
+            stages.extend(account.into_iter().flat_map(|account| account.stages));
+            stages.push(decorator::ledger(&self.counters));
+            stages.extend(pipeline.exporters.iter().map(Exporter::stage));
+        }
+        let beside = accounts::beside(Some(&hooks), &self.counters);
+        accounts::print(&Ledger { stages, beside, ..Ledger::default() })
+    }
+
+    /// The decoder's account so far; `None` when it does not answer in time.
+    fn ask_decoder(&self) -> Option<Account> {
+        let (answer, account) = bounded(1);
+        self.ask_decoder.try_send(answer).ok()?;
+        account.recv_timeout(ANSWER_TIMEOUT).ok()
+    }
+
+    fn stop(self, config: &Config) -> Result<()> {
+        let deadline = instant_now() + config.agent.shutdown_timeout;
+        let mut failures = Vec::new();
+        drop(self.detach);
+        collect("loader", self.loader, &mut failures);
+        thread::sleep(DETACH_SETTLE);
+        self.stop_reader.store(true, Ordering::Release);
+        collect("reader", self.reader, &mut failures);
+        let ledger = match self.consumer {
+            Consumer::Pipeline(pipeline) => {
+                let (decoder, exporters) = pipeline.stop(deadline, &mut failures);
+                let hooks = self.maps.stats()?;
+                match decoder {
+                    Some(decoder) => accounts::ledger(&hooks, &self.counters, decoder, exporters),
+                    // It failed, and its account with it.
+                    None => accounts::recorded(&hooks, &self.counters),
+                }
+            }
+            Consumer::Recorder(recorder) => {
+                collect("recorder", recorder, &mut failures);
+                accounts::recorded(&self.maps.stats()?, &self.counters)
+            }
+        };
+        collect("discovery", self.discovery, &mut failures);
+        settle(config, &ledger)?;
+        match failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Pipeline {
+    fn start(
+        config: &Config,
+        facts: Vec<ProcessFact>,
+        (channels, spans): (decoder::Channels, Receiver<SpanBatch>),
+        counters: &Arc<Counters>,
+        maps: KernelMaps,
+    ) -> Result<Self> {
+        let exporters = exporter::spawn(config, stdout()?)?;
+        let mut decoder = Decoder::new(seed(), Arc::clone(counters));
+        facts.into_iter().for_each(|fact| decoder.fact(fact));
+        let decorator = Decorator::new(Arc::clone(counters));
+        let outputs = wires::outputs(&exporters, config.agent.fault);
+        Ok(Self {
+            decoder: stage("decoder", move || {
+                decoder.run(channels, |verdict| enter_verdict(&maps, verdict))
+            })?,
+            decorator: stage("decorator", move || {
+                decorator.run(&spans, outputs);
+                Ok(())
+            })?,
+            exporters,
+        })
+    }
+
+    /// Waits for the end of every stage; gives the accounts of the decoder and the exporters.
+    fn stop(
+        self,
+        deadline: Instant,
+        failures: &mut Vec<anyhow::Error>,
+    ) -> (Option<Account>, Vec<Stage>) {
+        let decoder = collect("decoder", self.decoder, failures);
+        collect("decorator", self.decorator, failures);
+        self.exporters.iter().for_each(|exporter| exporter.close(deadline));
+        let exporters = self.exporters.into_iter().map(|e| e.join(deadline)).collect();
+        (decoder, exporters)
+    }
+}
+
+/// Prints the ledger, and writes it where the user asked for it.
+fn settle(config: &Config, ledger: &Ledger) -> Result<()> {
+    accounts::print(ledger)?;
+    match &config.agent.ledger_file {
+        Some(path) => accounts::write(ledger, path),
+        None => Ok(()),
+    }
+}
+
+/// Runs one stage on its named thread. A stage that fails, by error or by panic, stops the agent.
+fn stage<T: Send + 'static>(
+    name: &'static str,
+    run: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<JoinHandle<Result<T>>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let guard = StopOnFailure(true);
+            let result = run().with_context(|| format!("stage {name}"));
+            let failed = result.is_err();
+            std::mem::forget(guard);
+            if failed {
+                stop_agent();
+            }
+            result
+        })
+        .with_context(|| format!("start the thread of {name}"))
+}
+
+/// Stops the agent when a stage unwinds.
+struct StopOnFailure(bool);
+
+impl Drop for StopOnFailure {
+    fn drop(&mut self) {
+        if self.0 {
+            stop_agent();
+        }
+    }
+}
+
+/// One way to stop: the signal that main waits for.
+fn stop_agent() {
+    if let Err(error) = kill(getpid(), Signal::SIGTERM) {
+        error!(%error, "a stage failed and the agent cannot be told to stop");
+    }
+}
+
+fn collect<T>(
+    name: &str,
+    thread: JoinHandle<Result<T>>,
+    failures: &mut Vec<anyhow::Error>,
+) -> Option<T> {
+    let result = thread.join().unwrap_or_else(|_| Err(anyhow!("stage {name} panicked")));
+    result.map_err(|failure| failures.push(failure)).ok()
+}
+
+/// Keeps the kernel's table in step with discovery until told to detach.
+fn loader_loop(
+    mut loaded: Loaded,
+    events: &Receiver<ProcessEvent>,
+    detached: &Receiver<()>,
+) -> Result<()> {
+    loop {
+        select! {
+            recv(detached) -> _ => {
+                loaded.detach();
+                return Ok(());
+            }
+            recv(events) -> event => match event {
+                Ok(event) => loaded.apply(event)?,
+                // Discovery is gone: only the stop is left to wait for.
+                Err(_) => {
+                    let _disconnected = detached.recv();
+                    loaded.detach();
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn enter_verdict(maps: &KernelMaps, verdict: VerdictUpdate) {
+    match verdict {
+        VerdictUpdate::Nothing(conn) => maps.want_nothing(conn),
+        VerdictUpdate::SkipUntil(conn, dir, until) => maps.skip_until(conn, dir, until),
+    }
+}
+
+/// A copy of stdout's descriptor for the printer's thread.
+fn stdout() -> Result<std::fs::File> {
+    let fd = nix::unistd::dup(std::io::stdout()).context("duplicate stdout")?;
+    Ok(std::fs::File::from(fd))
+}
+
+/// Where trace and span ids start: unpredictable, different in every run.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}

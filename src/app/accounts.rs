@@ -1,0 +1,149 @@
+//! The ledger of the whole agent: every stage's own account, and what lies between them.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::abi::types::hook_stat;
+use crate::stages::decoder::Account;
+use crate::stages::loader::HookStats;
+use crate::stages::{decorator, reader};
+use crate::telemetry::{Counter, Counters, Ledger, Stage};
+
+/// The account at the end of a run.
+pub(super) fn ledger(
+    hooks: &HookStats,
+    counters: &Counters,
+    decoder: Account,
+    exporters: Vec<Stage>,
+) -> Ledger {
+    let mut stages = recorded(hooks, counters).stages;
+    let decoder_in = counters.get(Counter::RecordsIn);
+    stages.push(between("reader to decoder", counters.get(Counter::ReaderRecordsOut), decoder_in));
+    let rest = replayed(counters, decoder, exporters);
+    stages.extend(rest.stages);
+    let beside = beside(Some(hooks), counters);
+    Ledger { stages, unknown_payloads: rest.unknown_payloads, beside }
+}
+
+/// The account of a recording: everything up to the reader.
+pub(super) fn recorded(hooks: &HookStats, counters: &Counters) -> Ledger {
+    let submitted = hooks.get(hook_stat::HOOK_STAT_DATA_SUBMITTED)
+        + hooks.get(hook_stat::HOOK_STAT_CONN_OPENED)
+        + hooks.get(hook_stat::HOOK_STAT_CONTROL_SUBMITTED);
+    let ring = between("ring", submitted, counters.get(Counter::ReaderRecordsIn));
+    let stages = vec![kernel(hooks), ring, reader::ledger(counters)];
+    Ledger { stages, beside: beside(Some(hooks), counters), ..Ledger::default() }
+}
+
+/// The account of a replay: everything from the decoder on.
+pub(super) fn replayed(counters: &Counters, decoder: Account, exporters: Vec<Stage>) -> Ledger {
+    let mut stages = Vec::from(decoder.stages);
+    let spans = counters.get(Counter::SpansOut);
+    let decorator_in = counters.get(Counter::DecoratorSpansIn);
+    stages.push(between("decoder to decorator", spans, decorator_in));
+    stages.push(decorator::ledger(counters));
+    let decorated = counters.get(Counter::DecoratorSpansOut);
+    for exporter in exporters {
+        stages.push(between("decorator to exporter", decorated, exporter.in_));
+        stages.push(exporter);
+    }
+    Ledger { stages, unknown_payloads: decoder.unknown_payloads, beside: beside(None, counters) }
+}
+
+/// The hooks: socket calls of observed processes.
+pub(super) fn kernel(hooks: &HookStats) -> Stage {
+    let drops = [
+        ("ring_full", hook_stat::HOOK_STAT_DATA_RESERVE_FAILED),
+        ("open_ring_full", hook_stat::HOOK_STAT_DATA_OPEN_FAILED),
+        ("peek", hook_stat::HOOK_STAT_SKIP_PEEK),
+        ("empty", hook_stat::HOOK_STAT_SKIP_EMPTY),
+        ("verdict_nothing", hook_stat::HOOK_STAT_SKIP_VERDICT_NOTHING),
+        ("verdict_until", hook_stat::HOOK_STAT_SKIP_VERDICT_UNTIL),
+        ("agent_peer", hook_stat::HOOK_STAT_SKIP_AGENT_PEER),
+        ("no_connection_state", hook_stat::HOOK_STAT_SKIP_NO_CONN),
+        ("pending_budget", hook_stat::HOOK_STAT_SKIP_PENDING_BUDGET),
+    ];
+    Stage {
+        name: "kernel.calls",
+        in_: hooks.get(hook_stat::HOOK_STAT_CALLS),
+        out: hooks.get(hook_stat::HOOK_STAT_DATA_SUBMITTED),
+        drops: drops.iter().map(|(reason, cell)| (*reason, hooks.get(*cell))).collect(),
+        in_flight: 0,
+    }
+}
+
+/// What the hooks and the stages counted beside their accounts.
+pub(super) fn beside(hooks: Option<&HookStats>, counters: &Counters) -> Vec<(String, u64)> {
+    let cells = [
+        ("kernel_control_records_dropped ring_full", hook_stat::HOOK_STAT_CONTROL_RESERVE_FAILED),
+        ("kernel_payload_unknown_calls", hook_stat::HOOK_STAT_PAYLOAD_UNKNOWN),
+        ("kernel_payload_fault_calls", hook_stat::HOOK_STAT_PAYLOAD_FAULT),
+        ("kernel_processes_not_selected full", hook_stat::HOOK_STAT_SELECT_FAILED),
+        ("kernel_unseen_bytes", hook_stat::HOOK_STAT_UNSEEN_BYTES),
+    ];
+    let cell = |hooks: &HookStats| cells.map(|(name, cell)| (name.to_owned(), hooks.get(cell)));
+    let name = |c: &Counter| format!("{} {}", c.name(), c.reason()).trim_end().to_owned();
+    let own = Counter::ALL.iter().filter(|c| !c.is_accounted());
+    let own = own.map(|c| (name(c), counters.get(*c)));
+    hooks.map(cell).into_iter().flatten().chain(own).filter(|(_, n)| *n > 0).collect()
+}
+
+/// What one stage handed on must be what the next took: both counted where they happen.
+fn between(name: &'static str, handed_on: u64, taken: u64) -> Stage {
+    Stage { name, in_: handed_on, out: taken, drops: Vec::new(), in_flight: 0 }
+}
+
+/// Prints the ledger as a table on stderr.
+pub(super) fn print(ledger: &Ledger) -> Result<()> {
+    let mut table =
+        String::from("ledger                        in          out      dropped    in flight\n");
+    for s in &ledger.stages {
+        let mark = if s.balanced() { "" } else { "  UNBALANCED" };
+        let dropped = s.dropped();
+        table += &format!(
+            "{:<22}{:>10} {:>12} {dropped:>12} {:>12}{mark}\n",
+            s.name, s.in_, s.out, s.in_flight
+        );
+        for (reason, n) in s.drops.iter().filter(|(_, n)| *n > 0) {
+            table += &format!("  - {reason:<40} {n:>8}\n");
+        }
+    }
+    for (process, n) in &ledger.unknown_payloads {
+        table += &format!("payload unknown: {n} calls of {process} (io_uring or a foreign ABI)\n");
+    }
+    for (name, n) in &ledger.beside {
+        table += &format!("beside: {name:<46} {n:>12}\n");
+    }
+    table += if ledger.balanced() { "balanced\n" } else { "NOT balanced\n" };
+    std::io::stderr().write_all(table.as_bytes()).context("print the ledger")
+}
+
+/// Writes the ledger as JSON: whole or not at all.
+pub(super) fn write(ledger: &Ledger, path: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(ledger).context("write the ledger as JSON")?;
+    let part = path.with_extension("part");
+    fs::write(&part, json)
+        .and_then(|()| fs::rename(&part, path))
+        .with_context(|| format!("write the ledger to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_no_account_stands_beside_them_by_name() {
+        let counters = Counters::default();
+        counters.add(Counter::RecordsIn, 1);
+        counters.add(Counter::RecordOld, 2);
+        counters.add(Counter::SpansOut, 3);
+        counters.add(Counter::Gaps, 4);
+        counters.add(Counter::InvalidChunkEnd, 5);
+        let named = |name: &str, n| (name.to_owned(), n);
+        let expected = [named("decoder_gaps", 4), named("decoder_streams_lost chunk_end", 5)];
+        assert_eq!(beside(None, &counters), expected);
+    }
+}

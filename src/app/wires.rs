@@ -1,0 +1,86 @@
+//! The channels between the stages. Every bound is named here.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::abi::RawBatch;
+use crate::config::Fault;
+use crate::model::batch::SpanBatch;
+use crate::model::process::{ProcessEvent, ProcessFact, ProcessRecord};
+use crate::stages::decoder::Account;
+use crate::stages::decorator::Output;
+use crate::stages::exporter::Exporter;
+use crate::stages::{decoder, reader};
+
+/// Batches between two stages. Full = the sender waits; the ring absorbs.
+pub(super) const BATCHES_MAX: usize = 8;
+/// Process records, decisions and facts under way. Full = the sender waits.
+const PROCESS_QUEUE_MAX: usize = 1024;
+
+/// Each stage's ends.
+pub(super) struct Wires {
+    pub(super) reader: reader::Channels,
+    pub(super) decoder: decoder::Channels,
+    pub(super) decorator: Receiver<SpanBatch>,
+    pub(super) discovery: (Receiver<ProcessRecord>, Sender<ProcessEvent>, Sender<ProcessFact>),
+    pub(super) loader: Receiver<ProcessEvent>,
+    /// Main's end: ask the decoder for its account.
+    pub(super) ask_decoder: Sender<Sender<Account>>,
+}
+
+impl Wires {
+    pub(super) fn new() -> Self {
+        let (batches, batches_in) = bounded::<RawBatch>(BATCHES_MAX);
+        let (recycled, recycled_in) = bounded(BATCHES_MAX);
+        let (spans, spans_in) = bounded(BATCHES_MAX);
+        let (processes, processes_in) = bounded(PROCESS_QUEUE_MAX);
+        let (facts, facts_in) = bounded(PROCESS_QUEUE_MAX);
+        let (events, events_in) = bounded(PROCESS_QUEUE_MAX);
+        let (ask_decoder, accounts) = bounded(1);
+        Self {
+            reader: reader::Channels { batches, recycled: recycled_in },
+            decoder: decoder::Channels {
+                batches: batches_in,
+                recycled,
+                facts: facts_in,
+                processes,
+                spans,
+                accounts,
+            },
+            decorator: spans_in,
+            discovery: (processes_in, events, facts),
+            loader: events_in,
+            ask_decoder,
+        }
+    }
+}
+
+/// Every exporter's queue as an output of the decorator. With the test's fault, each loses one
+/// span on the way.
+pub(super) fn outputs(exporters: &[Exporter], fault: Option<Fault>) -> Vec<Output> {
+    exporters
+        .iter()
+        .map(|exporter| {
+            let queue = exporter.queue();
+            let mut lose = fault == Some(Fault::Exporter);
+            Box::new(move |mut batch: Arc<SpanBatch>| {
+                if std::mem::take(&mut lose) {
+                    Arc::make_mut(&mut batch).spans.pop();
+                }
+                queue.push(batch);
+            }) as Output
+        })
+        .collect()
+}
+
+/// The same for a replay, which waits for its exporters instead of losing spans.
+pub(super) fn blocking_outputs(exporters: &[Exporter]) -> Vec<Output> {
+    exporters
+        .iter()
+        .map(|exporter| {
+            let queue = exporter.queue();
+            Box::new(move |batch: Arc<SpanBatch>| queue.push_when_room(batch)) as Output
+        })
+        .collect()
+}

@@ -1,0 +1,119 @@
+//! The commands: the only place that prints for people.
+
+mod doctor;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing::warn;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::app;
+use crate::config::{self, AgentConfig, Environment, LogFormat, LogLevel, Purpose};
+use crate::stages::loader;
+
+/// Zero-code traces of every HTTP request on this host, out of eBPF.
+///
+/// Without configuration, every process is observed and its spans are printed as text. Settings
+/// are those of OpenTelemetry eBPF Instrumentation: a YAML file and `OTEL_EBPF_*` variables.
+#[derive(Debug, Parser)]
+#[command(name = "obi", version)]
+struct Cli {
+    /// YAML configuration file; `OTEL_EBPF_CONFIG_PATH` takes precedence.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the raw event stream to FILE until SIGTERM or Ctrl-C, for `replay` or a bug report.
+    Record {
+        /// The recording: readable by its owner alone, for it holds payloads.
+        file: PathBuf,
+    },
+    /// Decode and export a recording: the same spans every time. Needs no privilege.
+    Replay {
+        /// A recording.
+        file: PathBuf,
+    },
+    /// Try every program and say what works on this host, what does not, and what to do.
+    Doctor {
+        /// As JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the program; the exit status is 0 exactly when it did what was asked.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse_from(std::env::args_os().map(double_dash));
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody reads a closed stderr; the exit status still tells.
+            let _unread = writeln!(std::io::stderr(), "obi: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The contract's own flag has one dash: `-config PATH`.
+fn double_dash(arg: OsString) -> OsString {
+    match arg.to_str() {
+        Some(s) if s == "-config" || s.starts_with("-config=") => format!("-{s}").into(),
+        _ => arg,
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    app::block_signals()?;
+    let purpose = match &cli.command {
+        None => Purpose::Observe,
+        Some(Command::Record { .. }) => Purpose::Record,
+        Some(Command::Replay { .. }) => Purpose::Replay,
+        Some(Command::Doctor { .. }) => Purpose::Diagnose,
+    };
+    let loaded = config::load(cli.config.as_deref(), &Environment::of_this_process(), purpose)?;
+    start_log(&loaded.config.agent);
+    for notice in &loaded.notices {
+        warn!("{notice}");
+    }
+    match cli.command {
+        None => privileged(|| app::run(&loaded.config)),
+        Some(Command::Record { file }) => privileged(|| app::record(&loaded.config, &file)),
+        Some(Command::Replay { file }) => app::replay(&loaded.config, &file).map(done),
+        Some(Command::Doctor { json }) => doctor::run(json),
+    }
+}
+
+/// Says what is missing before anything is started.
+fn privileged(run: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    loader::require_privilege()?;
+    run().map(done)
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+fn start_log(agent: &AgentConfig) {
+    let level = match agent.log_level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    match agent.log_format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    loader::route_libbpf_messages();
+}

@@ -1,0 +1,300 @@
+//! Which processes are observed and what they are called.
+//!
+//! The kernel reports processes as they change; discovery judges each once by the configured
+//! selectors and tells the loader (who enters it into the kernel's table) and the decoder (who
+//! needs its identity). Nothing is polled.
+
+mod identity;
+mod procfs;
+mod runtime;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::model::ids::{KtimeNs, Tgid};
+use crate::model::process::{
+    ListenerFact, ProcessEvent, ProcessFact, ProcessRecord, TaskFact, ThreadModel,
+};
+pub use identity::HostFacts;
+pub use procfs::listeners_from_proc;
+
+/// Processes that are remembered at most; beyond, a process is judged by what its record says.
+pub const PROCESSES_MAX: usize = 65_536;
+
+/// A question about a path.
+pub type PathTest = Box<dyn Fn(&str) -> bool + Send>;
+
+/// Which processes are meant. A process is selected when it fulfils every criterion that is set.
+pub struct Selectors {
+    /// Every process; no criterion is set then.
+    pub everything: bool,
+    /// It listens on one of these TCP ports. Empty = no criterion.
+    pub ports: Vec<RangeInclusive<u16>>,
+    /// The path of its executable fulfils this. `None` = no criterion.
+    pub exe: Option<PathTest>,
+    /// `service.name` where the process names none; empty = its executable's name.
+    pub service_name: String,
+    /// `service.namespace` where the process names none.
+    pub service_namespace: String,
+}
+
+impl fmt::Debug for Selectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selectors").field("ports", &self.ports).finish_non_exhaustive()
+    }
+}
+
+impl Selectors {
+    fn has_port(&self, port: u16) -> bool {
+        self.ports.iter().any(|range| range.contains(&port))
+    }
+}
+
+/// What discovery decided of one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Process {
+    ns_tgid: u32,
+    exe: String,
+    listens: bool,
+    selected: bool,
+}
+
+/// The judge. Pure but for reads of `/proc`.
+#[derive(Debug)]
+pub struct Discovery {
+    selectors: Selectors,
+    host: HostFacts,
+    processes: HashMap<Tgid, Process>,
+    /// Decisions not handed out yet.
+    decisions: Vec<Decision>,
+}
+
+/// One decision: for the loader, and for the decoder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// To the kernel's table; `None` when the kernel knows already.
+    pub event: Option<ProcessEvent>,
+    /// To the decoder.
+    pub fact: ProcessFact,
+}
+
+impl Discovery {
+    /// A judge for `selectors` on the host described by `host`.
+    pub fn new(selectors: Selectors, host: HostFacts) -> Self {
+        Self { selectors, host, processes: HashMap::new(), decisions: Vec::new() }
+    }
+
+    /// Judges everything that was there before the agent. Children of a selected process are
+    /// selected with it.
+    pub fn start(&mut self, tasks: &[TaskFact], listeners: &[ListenerFact]) -> Vec<Decision> {
+        for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
+            // A kernel thread has no executable.
+            let Some(exe) = procfs::executable(task.ns_tgid) else { continue };
+            self.remember(task.tgid, Process { ns_tgid: task.ns_tgid, exe, ..Process::default() });
+        }
+        for listener in listeners.iter().filter(|l| self.selectors.has_port(l.port)) {
+            if let Some(process) = self.processes.get_mut(&listener.tgid) {
+                process.listens = true;
+            }
+        }
+        let mut chosen: Vec<Tgid> = Vec::new();
+        for (tgid, process) in &self.processes {
+            if self.matches(process) {
+                chosen.push(*tgid);
+            }
+        }
+        chosen.extend(descendants(&chosen, tasks));
+        chosen.sort_unstable();
+        chosen.dedup();
+        for tgid in chosen {
+            self.select(tgid, KtimeNs(0), &[], true);
+        }
+        std::mem::take(&mut self.decisions)
+    }
+
+    /// Judges listeners that were found after [`Self::start`] (the loader looks twice, so that
+    /// nothing slips between the first look and the first selection).
+    pub fn more_listeners(&mut self, listeners: &[ListenerFact]) -> Vec<Decision> {
+        for l in listeners {
+            if self.selectors.has_port(l.port) {
+                self.listen(l.tgid, l.ns_tgid, KtimeNs(0));
+            }
+        }
+        std::mem::take(&mut self.decisions)
+    }
+
+    /// Judges one change.
+    pub fn on_record(&mut self, record: ProcessRecord) -> Vec<Decision> {
+        match record {
+            ProcessRecord::Exec { at, tgid, ns_tgid, path, environ, environ_truncated } => {
+                let environ = if environ_truncated { Vec::new() } else { environ };
+                self.exec(tgid, ns_tgid, at, path, &environ);
+            }
+            ProcessRecord::Fork { at, parent, child, child_ns_tgid } => {
+                self.fork(parent, child, child_ns_tgid, at);
+            }
+            ProcessRecord::Exit { tgid, .. } => {
+                self.processes.remove(&tgid);
+            }
+            ProcessRecord::Listen { at, tgid, ns_tgid, .. } => self.listen(tgid, ns_tgid, at),
+        }
+        std::mem::take(&mut self.decisions)
+    }
+
+    fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, path: Option<String>, env: &[u8]) {
+        let exe = path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default();
+        let before = self.processes.get(&tgid);
+        let was_selected = before.is_some_and(|p| p.selected);
+        let listens = before.is_some_and(|p| p.listens);
+        let process = Process { ns_tgid, exe, listens, selected: false };
+        // Without an executable selector, exec does not change what a selected process is.
+        let inherited = self.selectors.exe.is_none() && was_selected;
+        let selected = inherited || self.matches(&process);
+        self.remember(tgid, process);
+        if selected {
+            self.select(tgid, at, env, false);
+        } else {
+            self.refuse(tgid, at);
+        }
+    }
+
+    fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
+        let Some(parent) = self.processes.get(&parent) else {
+            if self.selectors.everything {
+                let exe = procfs::executable(ns_tgid).unwrap_or_default();
+                self.remember(child, Process { ns_tgid, exe, ..Process::default() });
+                self.select(child, at, &[], false);
+            }
+            return;
+        };
+        let process = Process { ns_tgid, ..parent.clone() };
+        let selected = process.selected;
+        self.remember(child, process);
+        if selected {
+            self.select(child, at, &[], false);
+        } else {
+            self.refuse(child, at);
+        }
+    }
+
+    fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs) {
+        let mut process = match self.processes.get(&tgid) {
+            Some(process) => process.clone(),
+            None => Process {
+                ns_tgid,
+                exe: procfs::executable(ns_tgid).unwrap_or_default(),
+                ..Process::default()
+            },
+        };
+        process.listens = true;
+        let known = process.selected;
+        let selected = known || self.matches(&process);
+        self.remember(tgid, process);
+        if selected && !known {
+            self.select(tgid, at, &[], true);
+        } else if !selected {
+            self.refuse(tgid, at);
+        }
+    }
+
+    /// Whether the process fulfils every criterion that is set.
+    fn matches(&self, process: &Process) -> bool {
+        if self.selectors.everything {
+            return true;
+        }
+        let exe = self.selectors.exe.as_ref().is_none_or(|matches| matches(&process.exe));
+        let ports = self.selectors.ports.is_empty() || process.listens;
+        exe && ports
+    }
+
+    fn select(&mut self, tgid: Tgid, since: KtimeNs, environ: &[u8], adopt: bool) {
+        let Some(process) = self.processes.get_mut(&tgid) else { return };
+        process.selected = true;
+        let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
+        let service = identity::service_of(
+            &self.host,
+            &self.selectors,
+            process.ns_tgid,
+            &process.exe,
+            environ,
+            runtime.language(),
+        );
+        let ns_tgid = process.ns_tgid;
+        let threads = runtime.threads();
+        // "Everything" needs no entry a process.
+        let event = (!self.selectors.everything || adopt).then_some(ProcessEvent::Selected {
+            tgid,
+            ns_tgid,
+            adopt,
+        });
+        self.decisions.push(Decision {
+            event,
+            fact: ProcessFact { tgid, since, service: Some(service), threads },
+        });
+    }
+
+    fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {
+        self.decisions.push(Decision {
+            event: Some(ProcessEvent::Refused { tgid }),
+            fact: ProcessFact { tgid, since, service: None, threads: ThreadModel::default() },
+        });
+    }
+
+    fn remember(&mut self, tgid: Tgid, process: Process) {
+        if self.processes.len() < PROCESSES_MAX || self.processes.contains_key(&tgid) {
+            self.processes.insert(tgid, process);
+        } else {
+            tracing::warn!(limit = PROCESSES_MAX, "process table full: a process is not observed");
+        }
+    }
+
+    /// Judges records until their sender is gone.
+    pub fn run(
+        mut self,
+        records: &Receiver<ProcessRecord>,
+        loader: &Sender<ProcessEvent>,
+        decoder: &Sender<ProcessFact>,
+    ) -> anyhow::Result<()> {
+        for record in records {
+            for decision in self.on_record(record) {
+                hand_out(decision, loader, decoder);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A receiver that is gone means that the agent stops: nothing is left to tell it.
+pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<ProcessFact>) {
+    if decoder.send(d.fact).is_err() {
+        tracing::debug!("decoder is gone, a process fact is not needed any more");
+    }
+    if let Some(event) = d.event
+        && loader.send(event).is_err()
+    {
+        tracing::debug!("loader is gone, a selection is not needed any more");
+    }
+}
+
+/// Every process below `roots`.
+fn descendants(roots: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
+    let mut children: HashMap<Tgid, Vec<Tgid>> = HashMap::new();
+    for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
+        children.entry(task.parent).or_default().push(task.tgid);
+    }
+    let mut found = Vec::new();
+    let mut open = roots.to_vec();
+    while let Some(tgid) = open.pop() {
+        for child in children.remove(&tgid).unwrap_or_default() {
+            found.push(child);
+            open.push(child);
+        }
+    }
+    found
+}

@@ -1,0 +1,85 @@
+//! The few reads of `/proc`. A process that is gone gives empty answers.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+
+use crate::model::ids::Tgid;
+use crate::model::process::{ListenerFact, TaskFact};
+
+/// Bytes of an environment that are read at most.
+const ENVIRON_MAX: u64 = 1 << 20;
+
+/// Path of the executable; `None` for kernel threads and processes that are gone.
+pub(super) fn executable(ns_tgid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{ns_tgid}/exe")).ok()?;
+    let path = path.to_string_lossy();
+    Some(path.trim_end_matches(" (deleted)").to_owned())
+}
+
+/// The environment the process was started with, NUL-separated.
+pub(super) fn environ(ns_tgid: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/environ")) {
+        // A process that ends while it is read leaves what was read so far.
+        if let Err(error) = file.take(ENVIRON_MAX).read_to_end(&mut bytes) {
+            tracing::debug!(pid = ns_tgid, %error, "environment read in part");
+        }
+    }
+    bytes
+}
+
+/// Listening TCP sockets and their owners, for kernels whose iterators cannot tell (5.10): the
+/// socket tables of every network namespace that a process lives in, matched with its
+/// descriptors by inode.
+pub fn listeners_from_proc(tasks: &[TaskFact]) -> Vec<ListenerFact> {
+    let mut tables: HashMap<u64, HashMap<u64, u16>> = HashMap::new();
+    let mut found = Vec::new();
+    for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
+        let Ok(ns) = fs::metadata(format!("/proc/{}/ns/net", task.ns_tgid)) else { continue };
+        let table = tables.entry(ns.ino()).or_insert_with(|| listening_inodes(task.ns_tgid));
+        for inode in socket_inodes(task.ns_tgid) {
+            if let Some(port) = table.get(&inode) {
+                found.push(ListenerFact {
+                    tgid: Tgid(task.tgid.0),
+                    ns_tgid: task.ns_tgid,
+                    port: *port,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Inode -> port of the listening sockets in the process's network namespace
+/// (`/proc/net/tcp`: local address, state 0A = LISTEN, inode).
+fn listening_inodes(ns_tgid: u32) -> HashMap<u64, u16> {
+    let mut ports = HashMap::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{ns_tgid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (Some(local), Some(&"0A"), Some(inode)) =
+                (fields.get(1), fields.get(3), fields.get(9))
+            else {
+                continue;
+            };
+            let port = local.rsplit(':').next().and_then(|p| u16::from_str_radix(p, 16).ok());
+            if let (Some(port), Ok(inode)) = (port, inode.parse()) {
+                ports.insert(inode, port);
+            }
+        }
+    }
+    ports
+}
+
+/// Inodes of the process's sockets, out of its descriptors' links (`socket:[123]`).
+fn socket_inodes(ns_tgid: u32) -> Vec<u64> {
+    let Ok(fds) = fs::read_dir(format!("/proc/{ns_tgid}/fd")) else { return Vec::new() };
+    fds.filter_map(|fd| {
+        let link = fs::read_link(fd.ok()?.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    })
+    .collect()
+}

@@ -1,0 +1,78 @@
+//! A batch of spans: one arena for attributes and text, shared by every exporter.
+
+use std::sync::Arc;
+
+use super::attrs::{AttrValue, TextRef, text_of};
+use super::service::Service;
+use super::span::SpanHead;
+use super::time::ClockOffset;
+use crate::semconv::AttrKey;
+
+/// Spans on their way out. Owned by one stage at a time until the decorator shares it.
+#[derive(Clone, Debug, Default)]
+pub struct SpanBatch {
+    /// The spans.
+    pub spans: Vec<SpanHead>,
+    /// Attributes of all spans; each span has a contiguous range.
+    pub attrs: Vec<(AttrKey, AttrValue)>,
+    /// Text of all attributes, UTF-8.
+    pub text: Vec<u8>,
+    /// The services that spans refer to by index.
+    pub services: Vec<Arc<Service>>,
+    /// How to turn kernel time into wall time.
+    pub clock: ClockOffset,
+}
+
+impl SpanBatch {
+    /// Forgets the spans and keeps the memory.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.attrs.clear();
+        self.text.clear();
+        self.services.clear();
+    }
+
+    /// Attributes of `span`, in the order they were set.
+    pub fn attrs_of(&self, span: &SpanHead) -> &[(AttrKey, AttrValue)] {
+        self.attrs.get(span.attrs.start as usize..span.attrs.end as usize).unwrap_or_default()
+    }
+
+    /// The last value set for `key` on `span`.
+    pub fn attr(&self, span: &SpanHead, key: AttrKey) -> Option<AttrValue> {
+        self.attrs_of(span).iter().rev().find(|(k, _)| *k == key).map(|(_, v)| *v)
+    }
+
+    /// The text value of `key` on `span`; empty when absent or not text.
+    pub fn attr_text(&self, span: &SpanHead, key: AttrKey) -> &str {
+        match self.attr(span, key) {
+            Some(AttrValue::Static(s)) => s,
+            Some(AttrValue::Text(r)) => self.text_of(r),
+            _ => "",
+        }
+    }
+
+    /// The integer value of `key` on `span`.
+    pub fn attr_i64(&self, span: &SpanHead, key: AttrKey) -> Option<i64> {
+        match self.attr(span, key) {
+            Some(AttrValue::I64(n)) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// The text behind `r`.
+    pub fn text_of(&self, r: TextRef) -> &str {
+        text_of(&self.text, r)
+    }
+
+    /// Appends `s` to the arena. The arena is bounded by the batch's size, far below 4 GiB.
+    pub fn push_text(&mut self, s: &str) -> TextRef {
+        let at = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.text.extend_from_slice(s.as_bytes());
+        TextRef { at, len: u32::try_from(s.len()).unwrap_or(0) }
+    }
+
+    /// The service of `span`.
+    pub fn service(&self, span: &SpanHead) -> Option<&Arc<Service>> {
+        self.services.get(span.service as usize)
+    }
+}

@@ -1,0 +1,10 @@
+//! Plain data of the pipeline. No I/O but the clocks of [`time`].
+
+pub mod attrs;
+pub mod batch;
+pub mod conn;
+pub mod ids;
+pub mod process;
+pub mod service;
+pub mod span;
+pub mod time;

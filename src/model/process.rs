@@ -1,0 +1,124 @@
+//! Process facts: what the kernel reports and what discovery concludes.
+
+use std::sync::Arc;
+
+use super::ids::{KtimeNs, Tgid};
+use super::service::Service;
+
+/// A process event as the kernel reported it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessRecord {
+    /// The process runs another executable from `at` on.
+    Exec {
+        /// When.
+        at: KtimeNs,
+        /// Who.
+        tgid: Tgid,
+        /// Its id in the agent's PID namespace; 0 = not visible there.
+        ns_tgid: u32,
+        /// Path of the executable, absolute; `None` when it did not fit the record.
+        path: Option<String>,
+        /// The front of its environment, NUL-separated.
+        environ: Vec<u8>,
+        /// Whether `environ` is only a prefix.
+        environ_truncated: bool,
+    },
+    /// A selected process got a child, which inherits selection and identity.
+    Fork {
+        /// When.
+        at: KtimeNs,
+        /// The parent.
+        parent: Tgid,
+        /// The child.
+        child: Tgid,
+        /// The child's id in the agent's PID namespace; 0 = not visible there.
+        child_ns_tgid: u32,
+    },
+    /// The last thread of the process ended.
+    Exit {
+        /// When.
+        at: KtimeNs,
+        /// Who.
+        tgid: Tgid,
+    },
+    /// The process listens on a TCP port.
+    Listen {
+        /// When.
+        at: KtimeNs,
+        /// Who.
+        tgid: Tgid,
+        /// Its id in the agent's PID namespace; 0 = not visible there.
+        ns_tgid: u32,
+        /// The port.
+        port: u16,
+        /// Whether the kernel selected it already by its port bitmap.
+        selected: bool,
+    },
+}
+
+/// What discovery concluded of one process. `since` tells which life of the tgid is meant: the
+/// time of its last exec, or 0 for a process that was there before the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessFact {
+    /// Who.
+    pub tgid: Tgid,
+    /// From when on.
+    pub since: KtimeNs,
+    /// `Some` = selected, with this identity; `None` = refused.
+    pub service: Option<Arc<Service>>,
+    /// Whether a thread tells which request it works on.
+    pub threads: ThreadModel,
+}
+
+/// How a runtime spreads requests over threads, as far as its executable tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThreadModel {
+    /// Nothing is known against it: a request stays on the thread that read it.
+    #[default]
+    MayStay,
+    /// Requests move between threads (goroutines): a thread says nothing about a request.
+    Moves,
+}
+
+/// A process that was there before the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskFact {
+    /// Who.
+    pub tgid: Tgid,
+    /// Its id in the agent's PID namespace; 0 = not visible there.
+    pub ns_tgid: u32,
+    /// Its parent.
+    pub parent: Tgid,
+    /// When it started.
+    pub started: KtimeNs,
+}
+
+/// A process that listens on a TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerFact {
+    /// Who.
+    pub tgid: Tgid,
+    /// Its id in the agent's PID namespace; 0 = not visible there.
+    pub ns_tgid: u32,
+    /// The port.
+    pub port: u16,
+}
+
+/// What discovery asks of the loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// Observe the process; adopt its open connections.
+    Selected {
+        /// Who.
+        tgid: Tgid,
+        /// Its id in the agent's PID namespace; 0 = not visible there.
+        ns_tgid: u32,
+        /// Whether it may have connections that are older than its selection.
+        adopt: bool,
+    },
+    /// Do not observe the process (any more).
+    Refused {
+        /// Who.
+        tgid: Tgid,
+    },
+}

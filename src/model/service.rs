@@ -1,0 +1,41 @@
+//! Who a span belongs to.
+
+/// Identity of one process as telemetry sees it. Immutable once published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `service.name`.
+    pub name: String,
+    /// `service.namespace`; empty = none.
+    pub namespace: String,
+    /// `service.instance.id`: `<hostname>:<pid>`.
+    pub instance_id: String,
+    /// `telemetry.sdk.language`.
+    pub language: &'static str,
+    /// `host.name`.
+    pub host_name: String,
+    /// `host.id`.
+    pub host_id: String,
+    /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`), in order; a later one wins.
+    pub extra: Vec<(String, String)>,
+}
+
+/// `k=v,k=v` with blanks around keys and values cut; entries with an empty key or value are
+/// skipped. The form of `OTEL_RESOURCE_ATTRIBUTES`, whoever's environment it stands in.
+pub fn parse_pairs(list: &str) -> Vec<(String, String)> {
+    list.split(',')
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .filter(|(key, value)| !key.is_empty() && !value.is_empty())
+        .collect()
+}
+
+/// Values of `telemetry.sdk.language` in the contract.
+const LANGUAGES: [&str; 10] =
+    ["go", "java", "dotnet", "python", "ruby", "nodejs", "rust", "php", "cpp", "generic"];
+
+impl Service {
+    /// The contract's word for a language; `generic` for one it does not have.
+    pub fn language_named(name: &str) -> &'static str {
+        LANGUAGES.into_iter().find(|l| *l == name).unwrap_or("generic")
+    }
+}

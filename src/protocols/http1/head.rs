@@ -1,0 +1,305 @@
+//! Heads: the start line and the few header lines that matter (RFC 9112 sections 3 to 6).
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use crate::protocols::{Malformed, Verdict};
+
+/// Bytes of a method; a longer word is not a method.
+pub(super) const MAX_METHOD: usize = 32;
+
+/// Largest length that a header or a chunk may declare: what an attribute can hold.
+pub(super) const MAX_LENGTH: u64 = i64::MAX as u64;
+
+/// A start line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartLine<'a> {
+    /// `method SP target SP HTTP/1.x`
+    Request {
+        /// A token.
+        method: &'a [u8],
+        /// Not empty; may hold any byte but the line end.
+        target: &'a [u8],
+    },
+    /// `HTTP/1.x SP 3DIGIT [SP reason]`
+    Response {
+        /// 100 to 999.
+        status: u16,
+    },
+}
+
+impl<'a> StartLine<'a> {
+    /// Reads a whole line without its line end.
+    pub(super) fn read(line: &'a [u8]) -> Result<Self, Malformed> {
+        if line.starts_with(b"HTTP/") { response_line(line) } else { request_line(line) }
+    }
+}
+
+fn request_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
+    let method = method_of(line)?.ok_or(Malformed::StartLine)?;
+    let rest = line.get(method.len().saturating_add(1)..).unwrap_or_default();
+    let Some(space) = memrchr(b' ', rest) else { return Err(Malformed::StartLine) };
+    let (target, version) = rest.split_at_checked(space).unwrap_or_default();
+    if target.is_empty() || !version.split_first().is_some_and(|(_, v)| is_version(v)) {
+        let control = version.iter().any(u8::is_ascii_control);
+        return Err(if control { Malformed::ControlByte } else { Malformed::StartLine });
+    }
+    Ok(StartLine::Request { method, target })
+}
+
+/// The method that a request line begins with; `None` when its end is not there.
+fn method_of(line: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+    let bounded = line.get(..=MAX_METHOD).unwrap_or(line);
+    match bounded.iter().position(|b| !is_token(*b)).map(|n| (n, bounded.get(n))) {
+        Some((n, Some(b' '))) if n > 0 => Ok(bounded.get(..n)),
+        Some((_, Some(b))) if b.is_ascii_control() && *b != b'\r' => Err(Malformed::ControlByte),
+        Some(_) => Err(Malformed::StartLine),
+        None if bounded.len() > MAX_METHOD => Err(Malformed::StartLine),
+        None => Ok(None),
+    }
+}
+
+fn response_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
+    let Some((version, rest)) = line.split_at_checked(8) else { return Err(Malformed::StartLine) };
+    let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] = rest else {
+        return Err(Malformed::StartLine);
+    };
+    if !is_version(version) || !matches!(reason, [] | [b' ', ..]) {
+        return Err(Malformed::StartLine);
+    }
+    if memchr(0, reason).is_some() {
+        return Err(Malformed::ControlByte);
+    }
+    let status = [a, b, c].iter().fold(0u16, |n, digit| {
+        n.saturating_mul(10).saturating_add(u16::from(digit.wrapping_sub(b'0')))
+    });
+    Ok(StartLine::Response { status })
+}
+
+/// Could this first line, whose end is not there yet, become a start line?
+pub(super) fn could_start(prefix: &[u8]) -> Result<(), Malformed> {
+    let version = prefix.get(..VERSION.len()).unwrap_or(prefix);
+    let possible = if VERSION.starts_with(version) {
+        response_prefix(prefix)
+    } else {
+        method_of(prefix)?;
+        !prefix.starts_with(b"PRI * HTTP/2")
+    };
+    if possible { Ok(()) } else { Err(Malformed::StartLine) }
+}
+
+/// See [`crate::protocols::Protocol::probe`].
+pub(super) fn probe(head: &[u8]) -> Verdict {
+    let line = match head {
+        [b'\r' | b'\n', rest @ ..] => rest.trim_ascii_start(),
+        _ => head,
+    };
+    let bounded = line.get(..super::MAX_HEAD).unwrap_or(line);
+    match memchr(b'\n', bounded).and_then(|n| bounded.get(..n)) {
+        _ if line.is_empty() => Verdict::Maybe,
+        Some(line) if StartLine::read(without_cr(line)).is_ok() => Verdict::Yes,
+        Some(_) => Verdict::No,
+        None if bounded.len() == super::MAX_HEAD => Verdict::No,
+        None if could_start(bounded).is_ok() => Verdict::Maybe,
+        None => Verdict::No,
+    }
+}
+
+const VERSION: &[u8] = b"HTTP/1.";
+
+fn is_version(v: &[u8]) -> bool {
+    matches!(v, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'])
+}
+
+/// Whether bytes that begin like `HTTP/1.` go on like a status line.
+fn response_prefix(prefix: &[u8]) -> bool {
+    prefix.iter().enumerate().all(|(n, b)| match n {
+        0..=6 => VERSION.get(n) == Some(b),
+        7 | 10 | 11 => b.is_ascii_digit(),
+        9 => matches!(b, b'1'..=b'9'),
+        8 => *b == b' ',
+        12 => matches!(b, b' ' | b'\r'),
+        _ => true,
+    })
+}
+
+/// `tchar` of RFC 9110 section 5.6.2.
+pub(super) fn is_token(b: u8) -> bool {
+    matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z'
+        | b'^'..=b'z' | b'|' | b'~')
+}
+
+/// A line without the carriage return before its line feed.
+pub(super) fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Offset behind the first line feed at or after `at`.
+pub(super) fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let n = memchr(b'\n', bytes.get(at..)?)?;
+    Some(at.saturating_add(n).saturating_add(1))
+}
+
+/// A line without its line end.
+pub(super) fn line_content(line: &[u8]) -> &[u8] {
+    without_cr(line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+/// Offset behind the empty line that ends a head, searched from `from` on.
+pub(super) fn find_end(bytes: &[u8], mut from: usize) -> Option<usize> {
+    while let Some(end) = line_end(bytes, from) {
+        let before = bytes.get(..end.saturating_sub(1)).unwrap_or_default();
+        if before.ends_with(b"\n") || before.ends_with(b"\n\r") {
+            return Some(end);
+        }
+        from = end;
+    }
+    None
+}
+
+/// What the header says about the body's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Length {
+    /// No `Content-Length`.
+    #[default]
+    Absent,
+    /// One, or several that agree.
+    Declared(u64),
+    /// No number, too large, or several that differ.
+    Broken,
+}
+
+/// What the header says about the body's coding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// No `Transfer-Encoding`.
+    #[default]
+    Absent,
+    /// The last coding is `chunked`.
+    Chunked,
+    /// The last coding is another one: only the end of the connection ends the body.
+    Other,
+}
+
+/// A field that counts only when it is there exactly once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Once<'a> {
+    /// Not there.
+    #[default]
+    Absent,
+    /// Once.
+    Value(&'a [u8]),
+    /// Several times.
+    Repeated,
+}
+
+/// The header lines that matter. Everything else in a head is passed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields<'a> {
+    /// `Content-Length`.
+    pub(super) length: Length,
+    /// `Transfer-Encoding`.
+    pub(super) coding: Coding,
+    /// The first `Host`.
+    pub(super) host: Option<&'a [u8]>,
+    /// `traceparent`.
+    pub(super) traceparent: Once<'a>,
+    /// Whether there is an `Upgrade`.
+    pub(super) upgrade: bool,
+    /// A line names the body's length or coding and has white space before its colon: receivers
+    /// disagree on what it means (RFC 9112 section 5.1).
+    pub(super) doubtful: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads header lines from offset `at` on. Gives what was found and the offset behind the
+    /// empty line, `None` when it is not in `bytes`. A line that is not there whole is not read.
+    pub(super) fn read(bytes: &'a [u8], mut at: usize) -> (Self, Option<usize>) {
+        let mut fields = Self::default();
+        let start = at;
+        for feed in memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()) {
+            let end = start.saturating_add(feed).saturating_add(1);
+            match (bytes.get(at..end), bytes.get(end)) {
+                (Some([b'\n'] | [b'\r', b'\n']), _) => return (fields, Some(end)),
+                (_, Some(b' ' | b'\t')) => {}
+                (line, _) => {
+                    fields.take(line.unwrap_or_default());
+                    at = end;
+                }
+            }
+        }
+        (fields, None)
+    }
+
+    /// Reads one line with its line end and its continuation lines.
+    fn take(&mut self, line: &'a [u8]) {
+        match line.first() {
+            Some(b'h' | b'H') => {
+                self.host = self.host.or_else(|| value_of(line, b"host"));
+            }
+            Some(b'c' | b'C') => {
+                if let Some(value) = self.framing_value(line, b"content-length") {
+                    self.length = self.length.and(value);
+                }
+            }
+            Some(b't' | b'T') => self.take_t(line),
+            Some(b'u' | b'U') => self.upgrade |= value_of(line, b"upgrade").is_some(),
+            _ => {}
+        }
+    }
+
+    fn take_t(&mut self, line: &'a [u8]) {
+        if let Some(value) = value_of(line, b"traceparent") {
+            self.traceparent = match self.traceparent {
+                Once::Absent => Once::Value(value),
+                Once::Value(_) | Once::Repeated => Once::Repeated,
+            };
+        } else if let Some(value) = self.framing_value(line, b"transfer-encoding") {
+            let last = value.rsplit(|b| *b == b',').next().unwrap_or_default().trim_ascii();
+            let chunked = last.eq_ignore_ascii_case(b"chunked");
+            self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+        }
+    }
+
+    /// The value of a line that decides where the body ends.
+    fn framing_value(&mut self, line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+        let rest = rest_of(line, name)?;
+        let colon = rest.trim_ascii_start();
+        let value = colon.strip_prefix(b":")?.trim_ascii();
+        self.doubtful |= colon.len() != rest.len();
+        Some(value)
+    }
+}
+
+impl Length {
+    /// This and what one more `Content-Length` says: a number, or a list of equal ones
+    /// (RFC 9112 section 6.3).
+    fn and(self, value: &[u8]) -> Self {
+        value.split(|b| *b == b',').fold(self, |sum, item| {
+            match (sum, decimal(item.trim_ascii())) {
+                (Self::Absent, Some(n)) => Self::Declared(n),
+                (Self::Declared(m), Some(n)) if m == n => sum,
+                _ => Self::Broken,
+            }
+        })
+    }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |n, b| {
+        let digit = char::from(*b).to_digit(10)?;
+        n.checked_mul(10)?.checked_add(digit.into()).filter(|n| *n <= MAX_LENGTH)
+    })
+}
+
+/// The value of `line` when its field name is `name`, in any case.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    Some(rest_of(line, name)?.strip_prefix(b":")?.trim_ascii())
+}
+
+fn rest_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    start.eq_ignore_ascii_case(name).then_some(rest)
+}

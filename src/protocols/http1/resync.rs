@@ -1,0 +1,54 @@
+//! Finding the next message after a loss.
+
+use super::MAX_HEAD;
+use super::head::{StartLine, is_token, line_content, line_end};
+use super::span::known_method;
+
+/// What ends a chunked body without trailers.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Offset in `buf` of the next plausible message start: at the front or behind a line end, a
+/// whole start line of the kind that moves in this direction, followed by what looks like a
+/// header line, the end of the head, or nothing yet. A request counts with a registered method
+/// only: what is left of a body in front of `GET` would make a method of its own.
+///
+/// `requests` tells the kind, `None` when that is not known yet. When the stream was lost
+/// `in_chunked`, a buffer that ends with the last chunk ends the message: its whole length is
+/// the start of what comes next.
+pub(super) fn find(requests: Option<bool>, in_chunked: bool, buf: &[u8]) -> Option<usize> {
+    let mut at = 0usize;
+    while let Some(end) = line_end(buf, at) {
+        if is_start(requests, buf.get(at..end)?) && is_header(buf.get(end..)?) {
+            return Some(at);
+        }
+        at = end;
+    }
+    (in_chunked && ends_with_last_chunk(buf)).then_some(buf.len())
+}
+
+fn is_start(requests: Option<bool>, line: &[u8]) -> bool {
+    if line.len() > MAX_HEAD {
+        return false;
+    }
+    match StartLine::read(line_content(line)) {
+        Ok(StartLine::Request { method, .. }) => {
+            requests != Some(false) && known_method(method).is_some()
+        }
+        Ok(StartLine::Response { .. }) => requests != Some(true),
+        Err(_) => false,
+    }
+}
+
+/// Whether `rest` begins like a header line or ends the head.
+fn is_header(rest: &[u8]) -> bool {
+    let name = rest.iter().take_while(|b| is_token(**b)).count();
+    match (name, rest.get(name)) {
+        (_, None) | (0, Some(b'\r' | b'\n')) => true,
+        (0, _) => false,
+        (_, Some(b)) => *b == b':',
+    }
+}
+
+fn ends_with_last_chunk(buf: &[u8]) -> bool {
+    buf.strip_suffix(LAST_CHUNK).is_some_and(|data| data.is_empty() || data.ends_with(b"\n"))
+}

@@ -1,0 +1,8 @@
+//! Names of the telemetry, as tables. Semantic conventions 1.41.0 with the deviations of the
+//! OBI contract.
+
+mod attrs;
+mod families;
+
+pub use attrs::AttrKey;
+pub use families::{Presence, SpanFamily, SpanKind, TextColumns};

@@ -1,0 +1,481 @@
+//! One connection: its two streams, its protocol, its open exchanges.
+
+use super::engine::{Ends, Engine};
+use super::pair::{Pairing, Phase};
+use super::record::{Record, Source, Stamp};
+use super::stream::{InProgress, Place, Stream};
+use super::verdicts::VerdictUpdate;
+use crate::abi::{ConnEnd, ConnOpen, Data};
+use crate::model::batch::SpanBatch;
+use crate::model::conn::Direction;
+use crate::model::ids::KtimeNs;
+use crate::protocols::{ConnState, SpanSink};
+use crate::telemetry::Counter;
+
+/// How long a gap may stay open before its bytes are given up, in batch time.
+pub(super) const GAP_NS: u64 = 250_000_000;
+/// How long a message may wait for the other direction, in batch time.
+pub(super) const BLOCKED_NS: u64 = 1_000_000_000;
+/// How long a closed connection waits for what arrived and was not read yet, in batch time.
+pub(super) const CLOSING_NS: u64 = 5_000_000_000;
+/// How long a connection that was given up must be silent before it is probed again.
+pub(super) const NOTHING_IDLE_NS: u64 = 1_000_000_000;
+/// Data records that may fail the probes of a connection seen from its birth.
+pub(super) const PROBES_FROM_BIRTH: u8 = 4;
+/// Data records that may fail the probes of a connection that may be inside a message.
+pub(super) const PROBES_ADOPTED: u8 = 16;
+
+const BOTH: [Direction; 2] = [Direction::Send, Direction::Recv];
+
+/// A connection. Made by its open record; ends by its close record or eviction.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) ends: Ends,
+    pub(super) proto: Proto,
+    pub(super) streams: [Stream; 2],
+    pub(super) pairing: Pairing,
+    /// Directions whose kept bytes are worth another look.
+    pub(super) retry: [bool; 2],
+    closing: Option<Closing>,
+}
+
+/// What the connection carries.
+#[derive(Debug)]
+pub(super) enum Proto {
+    /// Not known yet; so many more records may fail the probes.
+    Undecided(u8),
+    /// This.
+    Known(ConnState),
+    /// Nothing we know; when its last record came.
+    Nothing(KtimeNs),
+    /// Something else for good, behind an upgrade.
+    Tunnel,
+}
+
+/// A connection whose close record came.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    at: KtimeNs,
+    finals: [u64; 2],
+    /// Batch time of the close record.
+    since: KtimeNs,
+}
+
+impl Connection {
+    /// A connection at its open record.
+    pub(super) fn new(open: &ConnOpen<'_>) -> Self {
+        let probes = if open.from_birth { PROBES_FROM_BIRTH } else { PROBES_ADOPTED };
+        Self {
+            ends: Ends {
+                id: open.conn,
+                local: open.local,
+                remote: open.remote,
+                unix_path: (!open.unix_path.is_empty()).then(|| unix_name(open.unix_path)),
+            },
+            proto: Proto::Undecided(probes),
+            streams: open.start.map(|pos| Stream::at(pos.0)),
+            pairing: Pairing::default(),
+            retry: [false; 2],
+            closing: None,
+        }
+    }
+
+    /// Takes a data record.
+    pub(super) fn data(&mut self, data: &Data<'_>, engine: &mut Engine, out: &mut SpanBatch) {
+        if let Some(reason) = self.ignores(data) {
+            engine.tally.count(reason);
+            return;
+        }
+        let stream = &mut self.streams[data.dir.index()];
+        let record = Record::of(data);
+        if std::mem::take(&mut stream.adopt) {
+            (stream.seen, stream.at) = (record.pos, record.pos);
+        }
+        if data.eof {
+            stream.ended_at.get_or_insert_with(|| record.end());
+        }
+        if record.len() == 0 {
+            engine.tally.count(Counter::RecordsOut);
+        } else {
+            self.accept(data.dir, &record, engine, out);
+        }
+        self.settle(engine, out);
+    }
+
+    /// Why the record is not looked at, if so.
+    fn ignores(&mut self, data: &Data<'_>) -> Option<Counter> {
+        match &mut self.proto {
+            Proto::Tunnel => Some(Counter::RecordTunnel),
+            Proto::Nothing(last) => {
+                let idle = data.ktime.since(*last);
+                *last = (*last).max(data.ktime);
+                if idle < NOTHING_IDLE_NS {
+                    return Some(Counter::RecordNothing);
+                }
+                self.proto = Proto::Undecided(PROBES_ADOPTED);
+                self.streams = [Stream::default(), Stream::default()];
+                self.streams.iter_mut().for_each(|s| s.adopt = true);
+                None
+            }
+            Proto::Undecided(_) | Proto::Known(_) => None,
+        }
+    }
+
+    fn accept(
+        &mut self,
+        dir: Direction,
+        record: &Record<'_>,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let stream = &mut self.streams[dir.index()];
+        match stream.place(record) {
+            Place::Old => {
+                engine.tally.count(Counter::RecordOld);
+                engine.tally.add(Counter::OldBytes, record.len());
+            }
+            Place::Next => {
+                engine.tally.count(Counter::RecordsOut);
+                self.integrate(dir, *record, engine, out);
+                self.take_ready(dir, engine, out);
+            }
+            Place::Ahead => {
+                engine.tally.count(Counter::OutOfOrder);
+                stream.keep_ahead(record, engine.now, &mut engine.tally);
+                if stream.ahead_full() {
+                    self.give_up_gap(dir, engine, out);
+                }
+            }
+        }
+    }
+
+    /// Integrates the waiting records that are not behind a gap any more.
+    fn take_ready(&mut self, dir: Direction, engine: &mut Engine, out: &mut SpanBatch) {
+        while let Some(ahead) = self.streams[dir.index()].take_ready() {
+            self.accept(dir, &ahead.record(), engine, out);
+        }
+    }
+
+    /// Takes the first gap of a direction for lost.
+    fn give_up_gap(&mut self, dir: Direction, engine: &mut Engine, out: &mut SpanBatch) {
+        let Some((bytes, stamp)) = self.streams[dir.index()].gap() else { return };
+        engine.tally.count(Counter::Gaps);
+        engine.tally.add(Counter::GapBytes, bytes);
+        self.pass_missing(dir, bytes, stamp, engine, out);
+        self.take_ready(dir, engine, out);
+    }
+
+    fn pass_missing(
+        &mut self,
+        dir: Direction,
+        bytes: u64,
+        stamp: Stamp,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let from = self.streams[dir.index()].reached();
+        self.integrate(dir, Record::missing(from, bytes, stamp), engine, out);
+    }
+
+    /// Appends a record that begins at or before what is wanted next.
+    fn integrate(
+        &mut self,
+        dir: Direction,
+        mut record: Record<'_>,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let stream = &mut self.streams[dir.index()];
+        let old = stream.seen.saturating_sub(record.pos);
+        engine.tally.add(Counter::OldBytes, old);
+        record.consume(old.min(record.len()));
+        stream.seen = record.end();
+        let skipped = stream.at.saturating_sub(record.pos).min(record.len());
+        if stream.kept.is_none() && skipped > 0 {
+            record.consume(skipped);
+            stream.last = record.stamp.at;
+        }
+        let over = |m: &InProgress| m.ends_at.is_some_and(|end| end <= record.end());
+        if stream.message.as_ref().is_some_and(over) {
+            self.message_over(dir, record.stamp.at, engine, out);
+        }
+        if record.len() > 0 {
+            self.feed(dir, record, engine, out);
+        }
+    }
+
+    /// The message in progress in `dir` ended at `at`.
+    pub(super) fn message_over(
+        &mut self,
+        dir: Direction,
+        at: KtimeNs,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let Some(message) = self.streams[dir.index()].message.take() else { return };
+        let Some((slot, serial)) = message.exchange else { return };
+        let Some(exchange) = engine.exchanges.get_mut(slot) else { return };
+        if exchange.serial != serial {
+            return;
+        }
+        if message.request {
+            exchange.request = Phase::Over;
+            if exchange.response == Phase::Awaited {
+                exchange.last = exchange.last.max(at);
+            }
+        } else {
+            exchange.response = Phase::Over;
+            exchange.last = at;
+        }
+        let over = exchange.is_over();
+        if !message.request {
+            engine.leave_thread(slot);
+        }
+        if over {
+            self.emit(slot, None, engine, out);
+        }
+    }
+
+    /// Hands on every exchange of which nothing more is to be seen.
+    pub(super) fn emit_over(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
+        while let Some(slot) = self.pairing.first_over(&engine.exchanges) {
+            self.emit(slot, None, engine, out);
+        }
+    }
+
+    /// Hands on one exchange. One without a response ends at `closed`, or with its last byte.
+    fn emit(
+        &mut self,
+        slot: u32,
+        closed: Option<KtimeNs>,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let Some(exchange) = engine.exchanges.get(slot) else { return };
+        let mut end = exchange.last;
+        match exchange.response {
+            Phase::Awaited | Phase::Missing => {
+                engine.tally.count(Counter::Unanswered);
+                end = closed.unwrap_or(end);
+                if let Proto::Known(state) = &self.proto {
+                    let unanswered = |p: &mut _| state.describe_unanswered(&mut SpanSink::new(p));
+                    engine.exchanges.write(slot, unanswered);
+                }
+            }
+            Phase::Begun => engine.tally.count(Counter::ResponseCut),
+            Phase::Over => {}
+        }
+        engine.emit(slot, end, &self.ends, out);
+        self.pairing.remove(slot, &mut engine.exchanges);
+    }
+
+    /// Takes a shut record: we will send no more.
+    pub(super) fn shut(&mut self, end: &ConnEnd, engine: &mut Engine, out: &mut SpanBatch) {
+        let send = Direction::Send.index();
+        self.streams[send].ended_at.get_or_insert(end.finals[send].0);
+        self.settle(engine, out);
+    }
+
+    /// Takes the close record. `true` = nothing more will come and all is handed on.
+    pub(super) fn close(
+        &mut self,
+        end: &ConnEnd,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) -> bool {
+        let finals = end.finals.map(|pos| pos.0);
+        for (stream, end) in self.streams.iter_mut().zip(finals) {
+            stream.ended_at.get_or_insert(end);
+            if std::mem::take(&mut stream.adopt) {
+                (stream.seen, stream.at) = (end, end);
+            }
+        }
+        self.leave_threads(engine);
+        self.closing = Some(Closing { at: end.ktime, finals, since: engine.now });
+        self.settle(engine, out);
+        self.close_if_complete(engine, out)
+    }
+
+    /// Nobody works on the open requests any more.
+    fn leave_threads(&self, engine: &mut Engine) {
+        let mut at = self.pairing.oldest();
+        while let Some(slot) = at {
+            engine.leave_thread(slot);
+            at = Pairing::after(slot, &engine.exchanges);
+        }
+    }
+
+    /// Finishes a closed connection whose last byte was seen. `true` = it is finished.
+    pub(super) fn close_if_complete(&mut self, engine: &mut Engine, out: &mut SpanBatch) -> bool {
+        let Some(closing) = self.closing else { return false };
+        let ignored = matches!(self.proto, Proto::Nothing(_) | Proto::Tunnel);
+        let complete = self.streams.iter().zip(closing.finals).all(|(s, end)| s.reached() >= end);
+        if complete || ignored {
+            self.finish(engine, out);
+        }
+        complete || ignored
+    }
+
+    /// When the connection wants to be looked at next, in batch time.
+    pub(super) fn deadline(&self) -> Option<KtimeNs> {
+        let after = |since: Option<KtimeNs>, ns| since.map(|t| KtimeNs(t.0.saturating_add(ns)));
+        let [send, recv] = &self.streams;
+        let deadlines = [
+            after(send.gap_since, GAP_NS),
+            after(send.blocked_since, BLOCKED_NS),
+            after(recv.gap_since, GAP_NS),
+            after(recv.blocked_since, BLOCKED_NS),
+            after(self.closing.map(|c| c.since), CLOSING_NS),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Gives up what waited too long. `true` = the connection is finished.
+    pub(super) fn expire(&mut self, engine: &mut Engine, out: &mut SpanBatch) -> bool {
+        let past = |since: Option<KtimeNs>, ns| since.is_some_and(|t| engine.now.since(t) >= ns);
+        if past(self.closing.map(|c| c.since), CLOSING_NS) {
+            self.finish(engine, out);
+            return true;
+        }
+        let due = BOTH.map(|dir| {
+            let stream = &self.streams[dir.index()];
+            (past(stream.gap_since, GAP_NS), past(stream.blocked_since, BLOCKED_NS))
+        });
+        for (dir, (gap, blocked)) in BOTH.into_iter().zip(due) {
+            if gap {
+                self.give_up_gap(dir, engine, out);
+            }
+            if blocked {
+                self.unblock(dir);
+            }
+        }
+        self.settle(engine, out);
+        self.close_if_complete(engine, out)
+    }
+
+    fn unblock(&mut self, dir: Direction) {
+        self.streams[dir.index()].blocked_since = None;
+        self.retry[dir.index()] = true;
+        if let Proto::Known(state) = &mut self.proto {
+            state.unblock(dir);
+        }
+    }
+
+    /// Nothing more will be seen of the connection: what is missing is missing, what is open
+    /// ends. Counts the bytes that the kernel moved and no record told of.
+    pub(super) fn finish(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
+        let closing = self.closing;
+        for dir in BOTH {
+            while self.streams[dir.index()].ahead_len() > 0 {
+                self.give_up_gap(dir, engine, out);
+            }
+            if let Some(Closing { at, finals, .. }) = closing {
+                let unseen =
+                    finals[dir.index()].saturating_sub(self.streams[dir.index()].reached());
+                if unseen > 0 && matches!(self.proto, Proto::Undecided(_) | Proto::Known(_)) {
+                    engine.tally.add(Counter::UnseenBytes, unseen);
+                    let stamp = Stamp { at, ..Stamp::default() };
+                    self.pass_missing(dir, unseen, stamp, engine, out);
+                }
+            }
+        }
+        self.settle(engine, out);
+        // Each turn moves at least the message that waits.
+        while self.streams.iter().any(|s| s.blocked_since.is_some()) {
+            let waiting = self.streams.each_ref().map(|s| s.at);
+            for dir in BOTH {
+                if self.streams[dir.index()].blocked_since.is_some() {
+                    self.unblock(dir);
+                }
+            }
+            self.settle(engine, out);
+            if waiting == self.streams.each_ref().map(|s| s.at) {
+                break;
+            }
+        }
+        self.end_all(closing.map(|c| c.at), engine, out);
+    }
+
+    /// Ends every open exchange and forgets what waits.
+    fn end_all(&mut self, closed: Option<KtimeNs>, engine: &mut Engine, out: &mut SpanBatch) {
+        for dir in BOTH {
+            self.describe_cut(dir, engine);
+            let stream = &mut self.streams[dir.index()];
+            if let Some(kept) = &stream.kept {
+                stream.last = stream.last.max(kept.stamp(u64::MAX).at);
+            }
+            stream.drop_kept(&mut engine.pool);
+            let last = stream.last;
+            let Some((slot, serial)) = stream.message.take().and_then(|m| m.exchange) else {
+                continue;
+            };
+            if let Some(exchange) = engine.exchanges.get_mut(slot)
+                && exchange.serial == serial
+                && exchange.response != Phase::Over
+            {
+                exchange.last = exchange.last.max(last);
+            }
+        }
+        while let Some(slot) = self.pairing.oldest() {
+            self.emit(slot, closed, engine, out);
+        }
+    }
+
+    /// Lets the protocol describe a message that ends before its time.
+    pub(super) fn describe_cut(&mut self, dir: Direction, engine: &mut Engine) {
+        let Proto::Known(state) = &mut self.proto else { return };
+        let Some(message) = &mut self.streams[dir.index()].message else { return };
+        if std::mem::take(&mut message.describe_end) {
+            describe_end(state, dir, message, engine);
+        }
+    }
+
+    /// The connection carries nothing we follow: what is open ends, the kernel is told, and
+    /// records that are still on their way are dropped.
+    pub(super) fn give_up(
+        &mut self,
+        proto: Proto,
+        why: Counter,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        engine.tally.count(why);
+        self.end_all(None, engine, out);
+        let dropped = match proto {
+            Proto::Tunnel => Counter::RecordTunnel,
+            _ => Counter::RecordNothing,
+        };
+        self.proto = proto;
+        self.retry = [false; 2];
+        for stream in &mut self.streams {
+            engine.tally.add(dropped, stream.drop_ahead());
+        }
+        engine.verdict(VerdictUpdate::Nothing(self.ends.id));
+    }
+
+    /// Records that wait behind gaps.
+    pub(super) fn records_waiting(&self) -> u64 {
+        self.streams.iter().map(|s| s.ahead_len() as u64).sum()
+    }
+}
+
+/// Lets the protocol write what it knows at the end of `message`.
+fn describe_end(state: &mut ConnState, dir: Direction, message: &InProgress, engine: &mut Engine) {
+    let Some((slot, serial)) = message.exchange else { return };
+    if engine.exchanges.get(slot).is_some_and(|e| e.serial == serial) {
+        engine.exchanges.write(slot, |pending| {
+            state.describe_end(dir, message.request, &mut SpanSink::new(pending));
+        });
+    }
+}
+
+/// The path as `ss` and `netstat` write it: `@` for the NUL of an abstract name.
+fn unix_name(path: &[u8]) -> Box<[u8]> {
+    let mut name: Box<[u8]> = path.into();
+    if let Some(first) = name.first_mut()
+        && *first == 0
+    {
+        *first = b'@';
+    }
+    name
+}

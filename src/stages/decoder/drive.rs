@@ -1,0 +1,512 @@
+//! Feeds a stream's bytes to the protocol and acts on what it finds.
+
+use super::connection::{Connection, Proto};
+use super::engine::{Ends, Engine};
+use super::pair::{Pairing, Phase};
+use super::record::{Front, Record, Source, Stamp};
+use super::stream::InProgress;
+use super::verdicts::VerdictUpdate;
+use crate::model::batch::SpanBatch;
+use crate::model::conn::Direction;
+use crate::model::ids::StreamPos;
+use crate::protocols::{
+    Driver, End, ExchangeKey, Input, Malformed, Progress, ProtocolKind, SpanSink, Verdict,
+};
+use crate::semconv::SpanFamily;
+use crate::telemetry::Counter;
+
+/// A body that goes on for more bytes than this is skipped in the kernel.
+const SKIP_WORTH_BYTES: u64 = 64 * 1024;
+/// Captured bytes of a lost stream that are kept to find a start that straddles records.
+const LOST_KEEP_BYTES: usize = 4096;
+
+/// What the parser does next with the bytes at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Look at the front again.
+    Again,
+    /// Keep the bytes until more come, or until the other direction moves.
+    Keep,
+}
+
+impl Connection {
+    /// Feeds a record behind the bytes that are kept of its direction.
+    pub(super) fn feed(
+        &mut self,
+        dir: Direction,
+        mut record: Record<'_>,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let stamp = record.stamp;
+        if self.streams[dir.index()].kept.is_none() {
+            self.drive(dir, &mut record, stamp, engine, out);
+            if record.len() == 0 {
+                return;
+            }
+            let mixed = !record.head.is_empty() && !record.tail.is_empty() && record.hole == 0;
+            self.keep(dir, &record, engine);
+            if !mixed {
+                return;
+            }
+        } else {
+            self.keep(dir, &record, engine);
+        }
+        self.drive_kept(dir, stamp, engine, out);
+        if self.drop_before_start(dir, &record, engine) {
+            self.drive_kept(dir, stamp, engine, out);
+        }
+    }
+
+    /// After a loss a message usually starts with a record. What was kept before such a record
+    /// was no start. Returns whether there was such a record.
+    fn drop_before_start(
+        &mut self,
+        dir: Direction,
+        record: &Record<'_>,
+        engine: &mut Engine,
+    ) -> bool {
+        let Proto::Known(state) = &self.proto else { return false };
+        let stream = &self.streams[dir.index()];
+        let Some(kept) = &stream.kept else { return false };
+        let before = kept.len().saturating_sub(record.len());
+        if !stream.lost || before == 0 || state.resync(dir, record.head) != Some(0) {
+            return false;
+        }
+        let Some(mut kept) = self.streams[dir.index()].kept.take() else { return false };
+        engine.tally.add(Counter::LostBytes, before);
+        self.advance(dir, kept.as_mut(), before);
+        self.streams[dir.index()].kept = Some(kept);
+        true
+    }
+
+    fn keep(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
+        let stream = &mut self.streams[dir.index()];
+        let kept = stream.kept.get_or_insert_with(|| engine.pool.take());
+        let given_up = kept.push(record, &mut engine.pool);
+        engine.tally.add(Counter::BufferFullBytes, given_up);
+    }
+
+    fn drive_kept(
+        &mut self,
+        dir: Direction,
+        stamp: Stamp,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let Some(mut kept) = self.streams[dir.index()].kept.take() else { return };
+        self.drive(dir, kept.as_mut(), stamp, engine, out);
+        if kept.len() == 0 {
+            engine.pool.give(kept);
+        } else {
+            self.streams[dir.index()].kept = Some(kept);
+        }
+    }
+
+    /// Looks again at what is kept, and tells the parser of ends, until nothing moves.
+    pub(super) fn settle(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
+        loop {
+            let mut moved = false;
+            for dir in [Direction::Recv, Direction::Send] {
+                let end_due = self.streams[dir.index()].end_due();
+                if !std::mem::take(&mut self.retry[dir.index()]) && !end_due {
+                    continue;
+                }
+                moved = true;
+                let stream = &mut self.streams[dir.index()];
+                let stamp = match &stream.kept {
+                    Some(kept) => kept.stamp(u64::MAX),
+                    None => Stamp { at: stream.last, ..Stamp::default() },
+                };
+                stream.need = 0;
+                if stream.kept.is_some() {
+                    self.drive_kept(dir, stamp, engine, out);
+                } else {
+                    let mut nothing = Record::missing(stream.at, 0, stamp);
+                    self.drive(dir, &mut nothing, stamp, engine, out);
+                }
+                let stream = &mut self.streams[dir.index()];
+                stream.end_told |= end_due;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Parses as far as the bytes in `source` allow. `now` is the record that came last.
+    fn drive<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        now: Stamp,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        loop {
+            let stream = &self.streams[dir.index()];
+            let end_due = stream.end_due();
+            if source.len() == 0 && !end_due {
+                return;
+            }
+            let next = match &self.proto {
+                Proto::Undecided(_) => self.probe(dir, source, engine, out),
+                Proto::Known(_) if stream.lost => self.find_again(dir, source, engine, out),
+                Proto::Known(_) => self.step(dir, source, now, engine, out),
+                Proto::Nothing(_) | Proto::Tunnel => {
+                    let rest = source.len();
+                    self.advance(dir, source, rest);
+                    Next::Keep
+                }
+            };
+            if next == Next::Keep {
+                return;
+            }
+        }
+    }
+
+    /// Consumes `n` wire bytes, which may go beyond the source.
+    fn advance<S: Source>(&mut self, dir: Direction, source: &mut S, n: u64) {
+        let stream = &mut self.streams[dir.index()];
+        let here = n.min(source.len());
+        if here > 0 {
+            stream.last = source.stamp(here - 1).at;
+        }
+        source.consume(here);
+        stream.at = stream.at.saturating_add(n);
+        stream.need = 0;
+        stream.blocked_since = None;
+    }
+
+    /// Chooses the protocol of a connection by the bytes at hand.
+    fn probe<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) -> Next {
+        if source.len() == 0 {
+            return Next::Keep;
+        }
+        let Front { bytes, missing } = source.front();
+        let mut open = false;
+        for kind in ProtocolKind::ALL {
+            match kind.probe(bytes) {
+                Verdict::Yes => {
+                    self.proto = Proto::Known(kind.new_conn());
+                    self.retry[dir.flip().index()] = true;
+                    return Next::Again;
+                }
+                Verdict::Maybe => open |= missing == 0,
+                Verdict::No => {}
+            }
+        }
+        if open && !self.streams[dir.index()].end_due() {
+            return Next::Keep;
+        }
+        let rest = source.len();
+        self.advance(dir, source, rest);
+        if let Proto::Undecided(left) = &mut self.proto {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                let last = self.streams[dir.index()].last;
+                self.give_up(Proto::Nothing(last), Counter::NotAKnownProtocol, engine, out);
+            }
+        }
+        Next::Keep
+    }
+
+    /// Looks for the next message in a stream that was lost.
+    fn find_again<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) -> Next {
+        if source.len() == 0 {
+            return Next::Keep;
+        }
+        let Proto::Known(state) = &self.proto else { return Next::Keep };
+        let Front { bytes, missing } = source.front();
+        let stream = &self.streams[dir.index()];
+        let found = state.resync(dir, bytes);
+        let barren = found == Some(0) && stream.barren_at == Some(stream.at);
+        let Some(offset) = found.filter(|_| !barren) else {
+            let all = missing == 0 && bytes.len() as u64 == source.len();
+            if all && !barren && bytes.len() <= LOST_KEEP_BYTES {
+                return Next::Keep;
+            }
+            let passed = bytes.len() as u64 + missing;
+            engine.tally.add(Counter::LostBytes, passed);
+            self.advance(dir, source, passed);
+            return Next::Again;
+        };
+        engine.tally.count(Counter::StreamsFound);
+        engine.tally.add(Counter::LostBytes, offset as u64);
+        self.advance(dir, source, offset as u64);
+        let stream = &mut self.streams[dir.index()];
+        (stream.lost, stream.found) = (false, true);
+        let last = stream.last;
+        self.message_over(dir, last, engine, out);
+        Next::Again
+    }
+
+    /// One step of the protocol.
+    fn step<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        now: Stamp,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) -> Next {
+        let Front { bytes, missing } = source.front();
+        let stream = &self.streams[dir.index()];
+        let in_message = stream.message.is_some();
+        let all = bytes.len() as u64 == source.len();
+        let ended = stream.end_due() && all;
+        if bytes.len() < stream.need && missing == 0 && !ended {
+            return Next::Keep;
+        }
+        let input = Input { bytes, missing, ended };
+        let Proto::Known(state) = &mut self.proto else { return Next::Keep };
+        let mut messages = Messages {
+            pairing: &mut self.pairing,
+            ends: &self.ends,
+            first: source.stamp(0),
+            now,
+            dir,
+            found: stream.found,
+            made: None,
+            full: false,
+            gave_up: false,
+            engine,
+        };
+        let progress = state.step(dir, input, &mut messages);
+        let Messages { made, full, gave_up, .. } = messages;
+        if full {
+            self.give_up(Proto::Nothing(now.at), Counter::ExchangesFull, engine, out);
+            return Next::Again;
+        }
+        if gave_up {
+            self.emit_over(engine, out);
+        }
+        match progress {
+            Progress::Message { consumed, end, request } if consumed > 0 => {
+                let describe_end = end == End::Later;
+                let message = InProgress { exchange: made, request, ends_at: None, describe_end };
+                self.message(dir, source, consumed, message, engine, out);
+            }
+            Progress::Part { consumed, last } if consumed > 0 || (last && in_message) => {
+                self.part(dir, source, consumed, last, engine, out);
+            }
+            Progress::Skip { consumed } if consumed > 0 => self.advance(dir, source, consumed),
+            Progress::NeedMore { at_least } if missing == 0 => {
+                self.wait(dir, source, at_least, ended, engine);
+                return Next::Keep;
+            }
+            Progress::Blocked => {
+                self.streams[dir.index()].blocked_since.get_or_insert(engine.now);
+                return Next::Keep;
+            }
+            Progress::Tunnel => self.give_up(Proto::Tunnel, Counter::Tunnels, engine, out),
+            Progress::Invalid(rule) => self.lose(dir, malformed(rule), now, engine, out),
+            // Steps that do not move are losses, too: nothing else ends them.
+            _ => self.lose(dir, Counter::StreamsLost, now, engine, out),
+        }
+        Next::Again
+    }
+
+    /// The parser wants more bytes than there are.
+    fn wait<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        at_least: usize,
+        ended: bool,
+        engine: &mut Engine,
+    ) {
+        self.streams[dir.index()].need = at_least;
+        if ended {
+            // More will not come: an incomplete message stays one.
+            let rest = source.len();
+            engine.tally.add(Counter::LostBytes, rest);
+            self.advance(dir, source, rest);
+            self.streams[dir.index()].end_told = true;
+        }
+    }
+
+    /// A message's head was parsed.
+    fn message<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        consumed: u64,
+        mut message: InProgress,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let here = consumed <= source.len();
+        let whole = !message.describe_end;
+        self.advance(dir, source, consumed);
+        let stream = &mut self.streams[dir.index()];
+        stream.found = false;
+        message.ends_at = whole.then_some(stream.at);
+        stream.message = Some(message);
+        let last = stream.last;
+        if whole && here {
+            self.message_over(dir, last, engine, out);
+        }
+        self.skip_in_kernel(dir, engine);
+        let other = dir.flip().index();
+        self.retry[other] |= self.streams[other].blocked_since.is_some();
+    }
+
+    /// More of the message in progress.
+    fn part<S: Source>(
+        &mut self,
+        dir: Direction,
+        source: &mut S,
+        consumed: u64,
+        last: bool,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        let here = consumed <= source.len();
+        self.advance(dir, source, consumed);
+        if last {
+            self.describe_cut(dir, engine);
+            let stream = &mut self.streams[dir.index()];
+            let at = stream.last;
+            if let Some(message) = &mut stream.message {
+                message.ends_at = Some(stream.at);
+            }
+            if here {
+                self.message_over(dir, at, engine, out);
+            }
+        }
+        self.skip_in_kernel(dir, engine);
+    }
+
+    /// Asks the kernel to leave out a body of which nothing is needed but its end.
+    fn skip_in_kernel(&self, dir: Direction, engine: &mut Engine) {
+        let stream = &self.streams[dir.index()];
+        if stream.at.saturating_sub(stream.seen) > SKIP_WORTH_BYTES {
+            let last_byte = StreamPos(stream.at - 1);
+            engine.verdict(VerdictUpdate::SkipUntil(self.ends.id, dir, last_byte));
+        }
+    }
+
+    /// The framing of a direction cannot be followed any more.
+    fn lose(
+        &mut self,
+        dir: Direction,
+        why: Counter,
+        now: Stamp,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        engine.tally.count(why);
+        self.describe_cut(dir, engine);
+        if dir == Direction::Recv {
+            engine.threads.read_unseen((now.tgid, now.tid));
+        }
+        let stream = &mut self.streams[dir.index()];
+        stream.lost = true;
+        stream.barren_at = stream.found.then_some(stream.at);
+        stream.blocked_since = None;
+        let last = stream.last;
+        let request = stream.message.as_ref().is_some_and(|m| m.request);
+        if let Proto::Known(state) = &mut self.proto {
+            state.reset(dir);
+        }
+        if request {
+            // Its answer does not depend on where it ended.
+            self.message_over(dir, last, engine, out);
+        }
+        let other = dir.flip().index();
+        self.retry[other] |= self.streams[other].blocked_since.is_some();
+    }
+}
+
+/// Receives the messages of one step.
+struct Messages<'a> {
+    pairing: &'a mut Pairing,
+    ends: &'a Ends,
+    engine: &'a mut Engine,
+    /// The record that held the message's first byte.
+    first: Stamp,
+    /// The record that completed the head.
+    now: Stamp,
+    dir: Direction,
+    /// The first message after a loss.
+    found: bool,
+    /// The exchange of the message.
+    made: Option<(u32, u64)>,
+    /// There was no room for the exchange.
+    full: bool,
+    /// Exchanges were given up.
+    gave_up: bool,
+}
+
+impl Driver for Messages<'_> {
+    fn request(
+        &mut self,
+        key: ExchangeKey,
+        family: SpanFamily,
+        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+    ) {
+        self.engine.tally.count(Counter::SpansIn);
+        let Some(slot) = self.engine.exchanges.open_one(key, family) else {
+            self.engine.tally.count(Counter::ExchangeNoRoom);
+            self.full = true;
+            return;
+        };
+        self.engine.exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending)));
+        if let Some(exchange) = self.engine.exchanges.get_mut(slot) {
+            exchange.dir = self.dir;
+            exchange.start = self.first.at;
+            exchange.last = self.now.at;
+            exchange.reader = self.now;
+            self.made = Some((slot, exchange.serial));
+        }
+        self.engine.begin(slot, self.ends);
+        self.pairing.push(slot, &mut self.engine.exchanges);
+    }
+
+    fn response(&mut self, key: ExchangeKey, describe: &mut dyn FnMut(&mut SpanSink<'_>)) {
+        let Some(slot) = self.pairing.answered_by(key, &self.engine.exchanges) else {
+            self.engine.tally.count(Counter::ResponseWithoutRequest);
+            return;
+        };
+        if self.found {
+            self.gave_up = self.pairing.give_up_before(slot, &mut self.engine.exchanges);
+        }
+        self.engine.exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending)));
+        let Some(exchange) = self.engine.exchanges.get_mut(slot) else { return };
+        exchange.response = Phase::Begun;
+        exchange.last = exchange.last.max(self.first.at);
+        self.made = Some((slot, exchange.serial));
+        let reader = exchange.reader;
+        if self.dir == Direction::Send
+            && (reader.tgid, reader.tid) != (self.first.tgid, self.first.tid)
+        {
+            self.engine.distrust_threads(reader.tgid);
+        }
+    }
+}
+
+fn malformed(rule: Malformed) -> Counter {
+    match rule {
+        Malformed::StartLine => Counter::InvalidStartLine,
+        Malformed::ControlByte => Counter::InvalidControlByte,
+        Malformed::HeaderLine => Counter::InvalidHeaderLine,
+        Malformed::HeadTooLarge => Counter::InvalidHeadTooLarge,
+        Malformed::ContentLength => Counter::InvalidContentLength,
+        Malformed::ChunkSize => Counter::InvalidChunkSize,
+        Malformed::ChunkEnd => Counter::InvalidChunkEnd,
+        Malformed::TooManyInFlight => Counter::InvalidTooManyInFlight,
+    }
+}

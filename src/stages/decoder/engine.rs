@@ -1,0 +1,210 @@
+//! What all connections share: exchanges, threads, processes, ids, counts; and how an exchange
+//! becomes a span.
+
+use super::held::{Held, service_index};
+use super::ids::IdGenerator;
+use super::kept::KeptPool;
+use super::pair::{EXCHANGES_MAX, Exchange, Exchanges};
+use super::parents::{Parent, Thread, Threads};
+use super::processes::{Identity, PROCESSES_MAX, Processes};
+use super::verdicts::VerdictUpdate;
+use crate::model::attrs::{AttrValue, TextRef};
+use crate::model::batch::SpanBatch;
+use crate::model::conn::{ConnEnds, Direction, Endpoint};
+use crate::model::ids::{ConnId, KtimeNs, SpanId, Tgid};
+use crate::model::span::{SpanHead, SpanTimes, TraceCtx};
+use crate::protocols::{SpanSink, TraceParent};
+use crate::semconv::{AttrKey, SpanKind};
+use crate::telemetry::{Counter, Tally};
+
+/// State beside the connections.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) exchanges: Exchanges,
+    pub(super) threads: Threads,
+    pub(super) processes: Processes,
+    pub(super) held: Held,
+    pub(super) pool: KeptPool,
+    pub(super) tally: Tally,
+    pub(super) verdicts: Vec<VerdictUpdate>,
+    /// Batch time.
+    pub(super) now: KtimeNs,
+    ids: IdGenerator,
+}
+
+/// What spans need to know of their connection.
+#[derive(Clone, Debug)]
+pub(super) struct Ends {
+    pub(super) id: ConnId,
+    pub(super) local: Endpoint,
+    pub(super) remote: Endpoint,
+    /// Path of a unix socket as text; an abstract name begins with `@`.
+    pub(super) unix_path: Option<Box<[u8]>>,
+}
+
+impl Engine {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            exchanges: Exchanges::default(),
+            threads: Threads::new(EXCHANGES_MAX),
+            processes: Processes::new(PROCESSES_MAX),
+            held: Held::default(),
+            pool: KeptPool::default(),
+            tally: Tally::default(),
+            verdicts: Vec::new(),
+            now: KtimeNs(0),
+            ids: IdGenerator::new(seed),
+        }
+    }
+
+    /// Sends a verdict to the kernel.
+    pub(super) fn verdict(&mut self, verdict: VerdictUpdate) {
+        self.tally.count(Counter::Verdicts);
+        self.verdicts.push(verdict);
+    }
+
+    /// Gives the request in `slot`, whose attributes are there, its place in a trace and on its
+    /// thread.
+    pub(super) fn begin(&mut self, slot: u32, ends: &Ends) {
+        let Some(exchange) = self.exchanges.get(slot) else { return };
+        let (header, reader) = (exchange.pending.traceparent, exchange.reader);
+        let start = exchange.start;
+        let (kind, serial) = (exchange.family.kind(), exchange.serial);
+        let thread = (reader.tgid, reader.tid);
+        let ctx = match kind {
+            SpanKind::Server | SpanKind::Internal => self.server_context(header),
+            SpanKind::Client => {
+                if let Some(path) = &ends.unix_path {
+                    let text = |p: &mut _| SpanSink::new(p).text(AttrKey::ServerAddress, path);
+                    self.exchanges.write(slot, text);
+                }
+                self.client_context(header, thread, start)
+            }
+        };
+        let on_thread = kind == SpanKind::Server && self.threads.read(thread, serial, ctx);
+        if let Some(exchange) = self.exchanges.get_mut(slot) {
+            exchange.ctx = ctx;
+            exchange.on_thread = on_thread;
+        }
+    }
+
+    fn server_context(&mut self, header: Option<TraceParent>) -> TraceCtx {
+        let span_id = self.ids.span();
+        match header {
+            Some(h) => {
+                TraceCtx { trace_id: h.trace_id, span_id, parent_id: h.parent_id, flags: h.flags }
+            }
+            None => self.root(span_id),
+        }
+    }
+
+    fn root(&mut self, span_id: SpanId) -> TraceCtx {
+        let trace_id = self.ids.trace();
+        TraceCtx { trace_id, span_id, parent_id: SpanId::NONE, flags: 1 }
+    }
+
+    /// The context that the application sent itself counts more than what the thread tells.
+    fn client_context(
+        &mut self,
+        header: Option<TraceParent>,
+        thread: Thread,
+        at: KtimeNs,
+    ) -> TraceCtx {
+        let span_id = self.ids.span();
+        let parent = self.parent_of(thread, at);
+        match (header, parent) {
+            (None, None) => self.root(span_id),
+            (None, Some(parent)) => TraceCtx { span_id, parent_id: parent.span_id, ..parent },
+            (Some(h), Some(parent)) if h.trace_id == parent.trace_id => {
+                let forwarded = h.parent_id == parent.parent_id;
+                TraceCtx {
+                    trace_id: h.trace_id,
+                    span_id: if forwarded { span_id } else { h.parent_id },
+                    parent_id: parent.span_id,
+                    flags: h.flags,
+                }
+            }
+            (Some(h), _) => {
+                TraceCtx { trace_id: h.trace_id, span_id, parent_id: h.parent_id, flags: h.flags }
+            }
+        }
+    }
+
+    fn parent_of(&mut self, thread: Thread, at: KtimeNs) -> Option<TraceCtx> {
+        let known = matches!(self.processes.identity(thread.0, at), Identity::Known(_));
+        let (counter, found) = match self.threads.parent(thread) {
+            // Before discovery told of its runtime, a process is not believed.
+            Parent::Found(_) if !known => (Counter::ParentAmbiguous, None),
+            Parent::Found(ctx) => (Counter::ParentFound, Some(ctx)),
+            Parent::Ambiguous => (Counter::ParentAmbiguous, None),
+            Parent::None => (Counter::ParentNone, None),
+        };
+        self.tally.count(counter);
+        found
+    }
+
+    /// Requests of this process move between threads.
+    pub(super) fn distrust_threads(&mut self, tgid: Tgid) {
+        if !self.threads.moves(tgid) {
+            self.tally.count(Counter::ProcessesFull);
+        }
+    }
+
+    /// The request in `slot` is not worked on any more.
+    pub(super) fn leave_thread(&mut self, slot: u32) {
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
+        if std::mem::take(&mut exchange.on_thread) {
+            let Exchange { reader, serial, .. } = *exchange;
+            self.threads.done((reader.tgid, reader.tid), serial);
+        }
+    }
+
+    /// Hands on the exchange in `slot` as a span that ends at `end`. The caller frees the slot.
+    pub(super) fn emit(&mut self, slot: u32, end: KtimeNs, ends: &Ends, out: &mut SpanBatch) {
+        self.leave_thread(slot);
+        let Some(exchange) = self.exchanges.get(slot) else { return };
+        if end < exchange.start {
+            self.tally.count(Counter::TimesClamped);
+        }
+        self.tally.add(Counter::TextsTruncated, u64::from(exchange.pending.truncated));
+        let tgid = exchange.reader.tgid;
+        match self.processes.identity(tgid, exchange.start) {
+            Identity::Known(service) => {
+                let service = service_index(out, &service);
+                write_span(exchange, end, ends, service, out);
+                self.tally.count(Counter::SpansOut);
+            }
+            Identity::Refused => self.tally.count(Counter::ProcessRefused),
+            Identity::Unknown => match self.held.hold(tgid, exchange.start, self.now) {
+                Some(held) => write_span(exchange, end, ends, 0, held),
+                None => self.tally.count(Counter::HeldFull),
+            },
+        }
+    }
+}
+
+/// Appends the exchange's span; attributes and texts are copied into the batch's arena.
+fn write_span(from: &Exchange, end: KtimeNs, ends: &Ends, service: u32, to: &mut SpanBatch) {
+    let start = u32::try_from(to.attrs.len()).unwrap_or(u32::MAX);
+    let base = u32::try_from(to.text.len()).unwrap_or(u32::MAX);
+    to.text.extend_from_slice(&from.pending.arena.text);
+    to.attrs.extend(from.pending.arena.attrs.iter().map(|(key, value)| match value {
+        AttrValue::Text(r) => {
+            (*key, AttrValue::Text(TextRef { at: base.saturating_add(r.at), len: r.len }))
+        }
+        other => (*key, *other),
+    }));
+    let (client, server) = match from.dir {
+        Direction::Send => (ends.local, ends.remote),
+        Direction::Recv => (ends.remote, ends.local),
+    };
+    to.spans.push(SpanHead {
+        family: from.family,
+        times: SpanTimes { request_start: from.start, start: from.start, end: end.max(from.start) },
+        ctx: from.ctx,
+        ends: ConnEnds { client, server },
+        service,
+        status: from.pending.status,
+        attrs: start..u32::try_from(to.attrs.len()).unwrap_or(u32::MAX),
+    });
+}

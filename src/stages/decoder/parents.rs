@@ -1,0 +1,161 @@
+//! Which request a thread is working on: the parent of the calls it makes.
+//!
+//! A call is the child of a request if exactly one request is open on the calling thread and no
+//! other request was read by it since. Otherwise it is a root: a wrong parent is worse than none.
+//!
+//! That holds only where requests stay on their threads. A process is not believed when its
+//! runtime is known to move them, or once a response was sent by another thread than the one that
+//! read its request.
+
+use super::bounded::BoundedMap;
+use super::processes::PROCESSES_MAX;
+use crate::model::ids::{Tgid, Tid};
+use crate::model::span::TraceCtx;
+
+/// A thread. The process belongs to the key because the kernel reuses thread ids.
+pub(super) type Thread = (Tgid, Tid);
+
+/// The answer for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// The request's place in its trace.
+    Found(TraceCtx),
+    /// Several requests are open, or the last one read is not the open one.
+    Ambiguous,
+    /// No request is open on the thread.
+    None,
+}
+
+/// Threads with open server requests. A thread leaves with its last open request, so the number
+/// of open exchanges bounds the map.
+#[derive(Debug)]
+pub(super) struct Threads {
+    by_thread: BoundedMap<Thread, Reading>,
+    /// Processes whose requests move between threads. Bounded as the processes are.
+    moving: BoundedMap<Tgid, ()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    open: u32,
+    /// The last request read if it is still open: its exchange's number, its place.
+    last: Option<(u64, TraceCtx)>,
+}
+
+impl Threads {
+    /// Room for `max` threads.
+    pub(super) fn new(max: usize) -> Self {
+        Self { by_thread: BoundedMap::new(max), moving: BoundedMap::new(PROCESSES_MAX) }
+    }
+
+    /// Requests of this process move between threads: its threads tell nothing. `false` = no
+    /// room to remember that.
+    pub(super) fn moves(&mut self, tgid: Tgid) -> bool {
+        self.moving.get_or_insert(tgid, || ()).is_some()
+    }
+
+    /// The process became another program, or ended.
+    pub(super) fn forget(&mut self, tgid: Tgid) {
+        self.moving.remove(&tgid);
+    }
+
+    /// `thread` read the request of exchange `serial`. `false` = no room.
+    pub(super) fn read(&mut self, thread: Thread, serial: u64, ctx: TraceCtx) -> bool {
+        let reading = self.by_thread.get_or_insert(thread, || Reading { open: 0, last: None });
+        let Some(reading) = reading else { return false };
+        reading.open += 1;
+        reading.last = Some((serial, ctx));
+        true
+    }
+
+    /// `thread` may have read a request that was not captured: what it does next belongs to
+    /// nobody we know.
+    pub(super) fn read_unseen(&mut self, thread: Thread) {
+        if let Some(reading) = self.by_thread.get_mut(&thread) {
+            reading.last = None;
+        }
+    }
+
+    /// Exchange `serial`, read by `thread`, is over.
+    pub(super) fn done(&mut self, thread: Thread, serial: u64) {
+        let Some(reading) = self.by_thread.get_mut(&thread) else { return };
+        reading.open = reading.open.saturating_sub(1);
+        if reading.last.is_some_and(|(last, _)| last == serial) {
+            reading.last = None;
+        }
+        if reading.open == 0 {
+            self.by_thread.remove(&thread);
+        }
+    }
+
+    /// The parent of a call that `thread` makes now.
+    pub(super) fn parent(&self, thread: Thread) -> Parent {
+        match self.by_thread.get(&thread) {
+            Some(_) if self.moving.get(&thread.0).is_some() => Parent::Ambiguous,
+            None => Parent::None,
+            Some(Reading { open: 1, last: Some((_, ctx)) }) => Parent::Found(*ctx),
+            Some(_) => Parent::Ambiguous,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Thread = (Tgid(1), Tid(2));
+
+    fn ctx(flags: u8) -> TraceCtx {
+        TraceCtx { flags, ..TraceCtx::default() }
+    }
+
+    #[test]
+    fn one_open_request_that_was_read_last_is_the_parent() {
+        let mut threads = Threads::new(4);
+        assert_eq!(threads.parent(T), Parent::None);
+        threads.read(T, 1, ctx(1));
+        assert_eq!(threads.parent(T), Parent::Found(ctx(1)));
+        assert_eq!(threads.parent((Tgid(1), Tid(3))), Parent::None);
+        threads.done(T, 1);
+        assert_eq!(threads.parent(T), Parent::None);
+    }
+
+    #[test]
+    fn two_open_requests_make_no_parent_and_neither_does_the_older_one_left() {
+        let mut threads = Threads::new(4);
+        threads.read(T, 1, ctx(1));
+        threads.read(T, 2, ctx(2));
+        assert_eq!(threads.parent(T), Parent::Ambiguous);
+        threads.done(T, 2);
+        assert_eq!(threads.parent(T), Parent::Ambiguous);
+        threads.read(T, 3, ctx(3));
+        threads.done(T, 1);
+        assert_eq!(threads.parent(T), Parent::Found(ctx(3)));
+    }
+
+    #[test]
+    fn threads_of_a_process_whose_requests_move_tell_nothing() {
+        let mut threads = Threads::new(4);
+        threads.read(T, 1, ctx(1));
+        assert!(threads.moves(T.0));
+        assert_eq!(threads.parent(T), Parent::Ambiguous);
+        threads.forget(T.0);
+        assert_eq!(threads.parent(T), Parent::Found(ctx(1)));
+    }
+
+    #[test]
+    fn a_read_that_was_not_captured_takes_the_parent_away() {
+        let mut threads = Threads::new(4);
+        threads.read(T, 1, ctx(1));
+        threads.read_unseen(T);
+        assert_eq!(threads.parent(T), Parent::Ambiguous);
+    }
+
+    #[test]
+    fn a_thread_that_found_no_room_has_no_parent_to_give() {
+        let mut threads = Threads::new(1);
+        assert!(threads.read(T, 1, ctx(1)));
+        assert!(!threads.read((Tgid(1), Tid(3)), 2, ctx(2)));
+        assert_eq!(threads.parent((Tgid(1), Tid(3))), Parent::None);
+    }
+}

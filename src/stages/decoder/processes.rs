@@ -1,0 +1,208 @@
+//! Who a process is, by its lives: from exec (or fork, or before us) to the next exec or its end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::bounded::BoundedMap;
+use crate::model::ids::{KtimeNs, Tgid};
+use crate::model::process::{ProcessFact, ProcessRecord};
+use crate::model::service::Service;
+
+/// Processes known at the same time.
+pub(super) const PROCESSES_MAX: usize = 32_768;
+/// Lives of one process that are remembered; the oldest goes first.
+const LIVES_MAX: usize = 4;
+/// How long an ended process is remembered, in batch time.
+const EXITED_KEEP_NS: u64 = 10_000_000_000;
+
+/// The identity of a process at some time.
+#[derive(Clone, Debug)]
+pub(super) enum Identity {
+    /// Observed, under this name.
+    Known(Arc<Service>),
+    /// Not to be observed.
+    Refused,
+    /// Not judged yet.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Life {
+    since: KtimeNs,
+    identity: LifeIdentity,
+}
+
+#[derive(Debug)]
+enum LifeIdentity {
+    /// Discovery has not judged yet.
+    Pending,
+    /// Judged; `None` = refused.
+    Judged(Option<Arc<Service>>),
+}
+
+/// All processes.
+#[derive(Debug)]
+pub(super) struct Processes {
+    lives_by_tgid: BoundedMap<Tgid, Vec<Life>>,
+    /// Ended processes: when to forget them, who, and when they ended.
+    exited: VecDeque<(KtimeNs, Tgid, KtimeNs)>,
+    /// Lives that found no room since last asked.
+    pub(super) refused_room: u64,
+}
+
+impl Processes {
+    pub(super) fn new(max: usize) -> Self {
+        Self { lives_by_tgid: BoundedMap::new(max), exited: VecDeque::new(), refused_room: 0 }
+    }
+
+    /// What discovery concluded.
+    pub(super) fn fact(&mut self, fact: ProcessFact) {
+        self.put(fact.tgid, fact.since, LifeIdentity::Judged(fact.service));
+    }
+
+    /// What the kernel told. `now` is batch time.
+    pub(super) fn record(&mut self, record: &ProcessRecord, now: KtimeNs) {
+        match record {
+            ProcessRecord::Exec { at, tgid, .. } => self.put(*tgid, *at, LifeIdentity::Pending),
+            ProcessRecord::Fork { at, child, .. } => self.put(*child, *at, LifeIdentity::Pending),
+            ProcessRecord::Exit { at, tgid } => {
+                let forget = KtimeNs(now.0.saturating_add(EXITED_KEEP_NS));
+                if self.exited.len() >= PROCESSES_MAX {
+                    self.forget_first();
+                }
+                self.exited.push_back((forget, *tgid, *at));
+            }
+            ProcessRecord::Listen { .. } => {}
+        }
+    }
+
+    /// Forgets processes that ended long ago.
+    pub(super) fn expire(&mut self, now: KtimeNs) {
+        while self.exited.front().is_some_and(|(forget, ..)| *forget <= now) {
+            self.forget_first();
+        }
+    }
+
+    /// Who `tgid` was at `at`: the newest life that had begun.
+    pub(super) fn identity(&self, tgid: Tgid, at: KtimeNs) -> Identity {
+        let Some(lives) = self.lives_by_tgid.get(&tgid) else { return Identity::Unknown };
+        match lives.iter().rev().find(|life| life.since <= at).map(|life| &life.identity) {
+            Some(LifeIdentity::Judged(Some(service))) => Identity::Known(Arc::clone(service)),
+            Some(LifeIdentity::Judged(None)) => Identity::Refused,
+            Some(LifeIdentity::Pending) | None => Identity::Unknown,
+        }
+    }
+
+    fn put(&mut self, tgid: Tgid, since: KtimeNs, identity: LifeIdentity) {
+        let Some(lives) = self.lives_by_tgid.get_or_insert(tgid, Vec::new) else {
+            self.refused_room += 1;
+            return;
+        };
+        match lives.iter_mut().find(|life| life.since == since) {
+            // A record may come behind the fact that was concluded from it.
+            Some(life) if matches!(identity, LifeIdentity::Judged(_)) => life.identity = identity,
+            Some(_) => {}
+            None => {
+                let at = lives.partition_point(|life| life.since < since);
+                lives.insert(at, Life { since, identity });
+                if lives.len() > LIVES_MAX {
+                    lives.remove(0);
+                }
+            }
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((_, tgid, ended)) = self.exited.pop_front() else { return };
+        let Some(lives) = self.lives_by_tgid.get_mut(&tgid) else { return };
+        lives.retain(|life| life.since > ended);
+        if lives.is_empty() {
+            self.lives_by_tgid.remove(&tgid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::process::ThreadModel;
+
+    const P: Tgid = Tgid(10);
+    const C: Tgid = Tgid(11);
+
+    fn fact(tgid: Tgid, since: u64, name: Option<&str>) -> ProcessFact {
+        let named = |n: &str| Arc::new(Service { name: n.to_owned(), ..Service::default() });
+        ProcessFact {
+            tgid,
+            since: KtimeNs(since),
+            service: name.map(named),
+            threads: ThreadModel::default(),
+        }
+    }
+
+    fn exec(at: u64) -> ProcessRecord {
+        ProcessRecord::Exec {
+            at: KtimeNs(at),
+            tgid: P,
+            ns_tgid: 10,
+            path: None,
+            environ: Vec::new(),
+            environ_truncated: false,
+        }
+    }
+
+    fn fork(at: u64) -> ProcessRecord {
+        ProcessRecord::Fork { at: KtimeNs(at), parent: P, child: C, child_ns_tgid: 11 }
+    }
+
+    fn name(processes: &Processes, tgid: Tgid, at: u64) -> String {
+        match processes.identity(tgid, KtimeNs(at)) {
+            Identity::Known(service) => service.name.clone(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_life_has_its_own_identity() {
+        let mut all = Processes::new(4);
+        all.fact(fact(P, 0, Some("sh")));
+        all.record(&exec(100), KtimeNs(0));
+        assert_eq!(name(&all, P, 99), "sh");
+        assert_eq!(name(&all, P, 100), "Unknown");
+        all.fact(fact(P, 100, None));
+        assert_eq!(name(&all, P, 100), "Refused");
+        assert_eq!(name(&all, P, 99), "sh");
+        assert_eq!(name(&all, C, 99), "Unknown");
+    }
+
+    #[test]
+    fn a_child_is_nobody_until_it_was_judged_itself() {
+        let mut all = Processes::new(4);
+        all.fact(fact(P, 0, Some("gunicorn")));
+        all.record(&fork(150), KtimeNs(0));
+        assert_eq!(name(&all, C, 300), "Unknown");
+        all.fact(fact(C, 150, Some("worker")));
+        assert_eq!(name(&all, C, 300), "worker");
+    }
+
+    #[test]
+    fn an_ended_process_is_remembered_for_ten_seconds() {
+        let mut all = Processes::new(4);
+        all.fact(fact(P, 0, Some("a")));
+        all.record(&ProcessRecord::Exit { at: KtimeNs(5), tgid: P }, KtimeNs(7));
+        all.expire(KtimeNs(10_000_000_006));
+        assert_eq!(name(&all, P, 3), "a");
+        all.expire(KtimeNs(10_000_000_007));
+        assert_eq!(name(&all, P, 3), "Unknown");
+    }
+
+    #[test]
+    fn a_reused_id_keeps_the_life_that_began_after_the_end() {
+        let mut all = Processes::new(4);
+        all.fact(fact(P, 0, Some("a")));
+        all.record(&ProcessRecord::Exit { at: KtimeNs(5), tgid: P }, KtimeNs(7));
+        all.fact(fact(P, 6, Some("b")));
+        all.expire(KtimeNs(10_000_000_007));
+        assert_eq!(name(&all, P, 8), "b");
+    }
+}

@@ -1,0 +1,106 @@
+//! The decoder's thread.
+
+use anyhow::Result;
+use crossbeam_channel::{Receiver, Sender, TrySendError, select};
+
+use super::{Decoder, VerdictUpdate};
+use crate::abi::RawBatch;
+use crate::model::batch::SpanBatch;
+use crate::model::process::{ProcessFact, ProcessRecord};
+use crate::telemetry::Stage;
+
+/// Bytes of record memory an empty batch keeps.
+pub const BATCH_KEEP_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the decoder's thread is connected to. All bounded.
+#[derive(Debug)]
+pub struct Channels {
+    /// Batches from the reader. It sends an empty one when idle (about ten a second), because
+    /// deadlines are kept in batch time. Its end is the end of the decoder.
+    pub batches: Receiver<RawBatch>,
+    /// Empty batches back to the reader; dropped when full.
+    pub recycled: Sender<RawBatch>,
+    /// Conclusions of discovery.
+    pub facts: Receiver<ProcessFact>,
+    /// Process records for discovery to judge.
+    pub processes: Sender<ProcessRecord>,
+    /// Spans to the next stage.
+    pub spans: Sender<SpanBatch>,
+    /// Who wants the account so far; answered behind the next batch.
+    pub accounts: Receiver<Sender<Account>>,
+}
+
+/// The decoder's account at its end.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Of records and of spans.
+    pub stages: [Stage; 2],
+    /// See [`Decoder::unknown_payloads`].
+    pub unknown_payloads: Vec<(String, u64)>,
+}
+
+impl Decoder {
+    /// Decodes until the reader is gone, then ends what is open and returns the account.
+    /// `verdict` hands one update to the kernel. Ends early, without error, when nobody takes
+    /// the spans any more.
+    pub fn run(
+        mut self,
+        channels: Channels,
+        mut verdict: impl FnMut(VerdictUpdate),
+    ) -> Result<Account> {
+        while let Ok(mut batch) = channels.batches.recv() {
+            while let Ok(fact) = channels.facts.try_recv() {
+                self.fact(fact);
+            }
+            let mut out = SpanBatch::default();
+            self.decode(&batch, &mut out);
+            self.verdicts().iter().for_each(|v| verdict(*v));
+            self.tell_discovery(&channels);
+            for asking in channels.accounts.try_iter() {
+                // Whoever asked and went away needs no answer.
+                asking.try_send(self.account()).unwrap_or_default();
+            }
+            batch.clear(BATCH_KEEP_BYTES);
+            match channels.recycled.try_send(batch) {
+                Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+            if !out.spans.is_empty() && channels.spans.send(out).is_err() {
+                return Ok(self.account());
+            }
+        }
+        // Discovery ends when it has judged everything that it was handed.
+        drop(channels.processes);
+        for fact in channels.facts {
+            self.fact(fact);
+        }
+        let mut out = SpanBatch::default();
+        self.finish(&mut out);
+        if !out.spans.is_empty() {
+            // The next stage outlives this one unless it failed, which main reports.
+            channels.spans.send(out).unwrap_or_default();
+        }
+        Ok(self.account())
+    }
+
+    /// The account so far.
+    pub fn account(&self) -> Account {
+        Account { stages: self.ledger(), unknown_payloads: self.unknown_payloads() }
+    }
+
+    /// Hands process records on. Takes facts meanwhile: discovery may itself wait for a place
+    /// in that queue.
+    fn tell_discovery(&mut self, channels: &Channels) {
+        for record in std::mem::take(&mut self.processes) {
+            loop {
+                select! {
+                    send(channels.processes, record.clone()) -> _ => break,
+                    recv(channels.facts) -> fact => match fact {
+                        Ok(fact) => self.fact(fact),
+                        // Discovery is gone: nobody is left to tell.
+                        Err(_) => return,
+                    },
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use std::net::Ipv6Addr;
+
+use crossbeam_channel::bounded;
+
+use super::*;
+use crate::model::attrs::AttrValue;
+use crate::model::conn::{ConnEnds, Endpoint};
+use crate::model::service::Service;
+use crate::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use crate::semconv::{AttrKey, SpanFamily};
+
+fn endpoint(addr: &str, port: u16) -> Endpoint {
+    let addr: std::net::IpAddr = addr.parse().unwrap();
+    let addr = match addr {
+        std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        std::net::IpAddr::V6(v6) => v6,
+    };
+    Endpoint { addr, port }
+}
+
+fn add(
+    batch: &mut SpanBatch,
+    family: SpanFamily,
+    ends: ConnEnds,
+    service: u32,
+    attrs: &[(AttrKey, &str)],
+) {
+    let start = u32::try_from(batch.attrs.len()).unwrap();
+    for (key, text) in attrs {
+        let text = batch.push_text(text);
+        batch.attrs.push((*key, AttrValue::Text(text)));
+    }
+    batch.spans.push(SpanHead {
+        family,
+        times: SpanTimes::default(),
+        ctx: TraceCtx::default(),
+        ends,
+        service,
+        status: SpanStatus::Unset,
+        attrs: start..u32::try_from(batch.attrs.len()).unwrap(),
+    });
+}
+
+fn batch() -> SpanBatch {
+    let service = |name: &str| Arc::new(Service { name: name.into(), ..Service::default() });
+    SpanBatch { services: vec![service("basket"), service("web")], ..SpanBatch::default() }
+}
+
+fn ends() -> ConnEnds {
+    ConnEnds { client: endpoint("10.9.0.4", 51234), server: endpoint("2001:db8::7", 8080) }
+}
+
+fn decorate(batch: SpanBatch) -> Arc<SpanBatch> {
+    let mut batches = decorate_all(vec![batch]);
+    assert_eq!(batches.len(), 1);
+    batches.remove(0)
+}
+
+fn decorate_all(batches: Vec<SpanBatch>) -> Vec<Arc<SpanBatch>> {
+    let (tx, rx) = bounded(batches.len());
+    let (out_tx, out_rx) = bounded(batches.len());
+    batches.into_iter().for_each(|batch| tx.send(batch).unwrap());
+    drop(tx);
+    let output: Output = Box::new(move |batch| out_tx.send(batch).unwrap());
+    let counters = Arc::new(Counters::default());
+    Decorator::new(Arc::clone(&counters)).run(&rx, vec![output]);
+    let batches: Vec<_> = out_rx.iter().collect();
+    let spans: usize = batches.iter().map(|batch| batch.spans.len()).sum();
+    let stage = ledger(&counters);
+    assert_eq!((stage.in_, stage.out), (spans as u64, spans as u64));
+    batches
+}
+
+#[track_caller]
+fn assert_names(batch: &SpanBatch, span: usize, expected: [&str; 3]) {
+    let span = &batch.spans[span];
+    let keys = [AttrKey::ServerAddress, AttrKey::ClientAddress, AttrKey::ServicePeerName];
+    assert_eq!(keys.map(|key| batch.attr_text(span, key)), expected);
+    assert_eq!(batch.attr_i64(span, AttrKey::ServerPort), Some(i64::from(span.ends.server.port)));
+}
+
+#[test]
+fn a_server_span_is_named_by_its_service_and_the_peer_by_its_address() {
+    let mut batch = batch();
+    add(&mut batch, SpanFamily::HttpServer, ends(), 0, &[(AttrKey::HttpHost, "shop.example")]);
+    let batch = decorate(batch);
+    assert_names(&batch, 0, ["basket", "10.9.0.4", ""]);
+    assert_eq!(batch.attr_text(&batch.spans[0], AttrKey::HttpHost), "shop.example");
+}
+
+#[test]
+fn a_client_span_is_named_by_the_host_it_asked_for_else_by_the_address() {
+    let mut batch = batch();
+    add(&mut batch, SpanFamily::HttpClient, ends(), 1, &[(AttrKey::HttpHost, "shop.example")]);
+    add(&mut batch, SpanFamily::HttpClient, ends(), 0, &[(AttrKey::HttpHost, "")]);
+    add(&mut batch, SpanFamily::HttpClient, ends(), 0, &[]);
+    let batch = decorate(batch);
+    assert_names(&batch, 0, ["shop.example", "web", "shop.example"]);
+    assert_names(&batch, 1, ["2001:db8::7", "basket", "2001:db8::7"]);
+    assert_names(&batch, 2, ["2001:db8::7", "basket", "2001:db8::7"]);
+}
+
+#[test]
+fn a_server_address_that_is_set_already_is_kept_on_client_spans() {
+    let mut batch = batch();
+    let path = [(AttrKey::ServerAddress, "/run/app.sock"), (AttrKey::HttpHost, "localhost")];
+    add(&mut batch, SpanFamily::HttpClient, ConnEnds::default(), 0, &path);
+    let batch = decorate(batch);
+    assert_names(&batch, 0, ["/run/app.sock", "basket", "/run/app.sock"]);
+}
+
+#[test]
+fn the_peer_of_a_unix_socket_has_no_address() {
+    let mut batch = batch();
+    add(&mut batch, SpanFamily::HttpServer, ConnEnds::default(), 0, &[]);
+    let batch = decorate(batch);
+    assert_eq!(batch.spans[0].ends.client.addr, Ipv6Addr::UNSPECIFIED);
+    assert_names(&batch, 0, ["basket", "", ""]);
+}
+
+#[test]
+fn spans_of_one_batch_keep_their_own_attributes() {
+    let mut batch = batch();
+    for path in ["/a", "/b", "/c"] {
+        add(&mut batch, SpanFamily::HttpServer, ends(), 0, &[(AttrKey::UrlPath, path)]);
+    }
+    let batch = decorate(batch);
+    let paths: Vec<_> =
+        batch.spans.iter().map(|span| batch.attr_text(span, AttrKey::UrlPath)).collect();
+    assert_eq!(paths, ["/a", "/b", "/c"]);
+    let used: usize = batch.spans.iter().map(|span| batch.attrs_of(span).len()).sum();
+    assert_eq!(used, batch.attrs.len(), "no attribute lies between the ranges");
+    assert_eq!(used, 3 * 4);
+}
+
+#[test]
+fn batches_do_not_borrow_names_from_each_other() {
+    let batch = |name: &str| {
+        let service = Arc::new(Service { name: name.into(), ..Service::default() });
+        let mut batch = SpanBatch { services: vec![service], ..SpanBatch::default() };
+        add(&mut batch, SpanFamily::HttpServer, ends(), 0, &[]);
+        batch
+    };
+    let batches = decorate_all(vec![batch("first"), batch("second")]);
+    assert_names(&batches[0], 0, ["first", "10.9.0.4", ""]);
+    assert_names(&batches[1], 0, ["second", "10.9.0.4", ""]);
+}

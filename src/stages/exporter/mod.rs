@@ -1,0 +1,128 @@
+//! Exporters: printers on stdout and OTLP. Each has a thread and a bounded queue of its own, so
+//! that none can delay another, the pipeline, or the stop.
+
+mod duration;
+mod hex;
+mod json;
+pub mod otlp;
+mod printer;
+pub mod queue;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, bounded};
+use tracing::warn;
+
+use crate::config::{BatchConfig, Config, TracePrinter};
+use crate::model::time::instant_now;
+use crate::telemetry::Stage;
+use otlp::OtlpExporter;
+use printer::{Format, Printer};
+use queue::{DropReason, Limits, SpanQueue};
+
+/// Bytes of batches that wait for one exporter at most.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// How long after the deadline an exporter may still account for what it had in hand.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Starts every exporter that `config` asks for; printers write to `stdout`. Nothing is started
+/// when one of them cannot be.
+///
+/// # Errors
+/// When an endpoint cannot be used or a thread cannot be started.
+pub fn spawn(config: &Config, stdout: File) -> anyhow::Result<Vec<Exporter>> {
+    let otlp = config.traces.as_ref().map(|traces| {
+        OtlpExporter::new(traces).map(|exporter| (exporter, traces.batch.queue_size))
+    });
+    let mut exporters = Vec::new();
+    if let Some((exporter, spans)) = otlp.transpose()? {
+        exporters.push(Exporter::spawn("exporter.otlp", spans, |queue| exporter.run(queue))?);
+    }
+    if let Some(format) = format(config.agent.trace_printer) {
+        let printer = Printer::new(format, stdout);
+        let spans = BatchConfig::default().queue_size;
+        exporters.push(Exporter::spawn("exporter.printer", spans, |queue| printer.run(queue))?);
+    }
+    Ok(exporters)
+}
+
+fn format(printer: TracePrinter) -> Option<Format> {
+    match printer {
+        TracePrinter::Disabled => None,
+        TracePrinter::Counter => Some(Format::Counter),
+        TracePrinter::Text => Some(Format::Text),
+        TracePrinter::Json => Some(Format::Json { indent: false }),
+        TracePrinter::JsonIndent => Some(Format::Json { indent: true }),
+    }
+}
+
+/// A running exporter.
+#[derive(Debug)]
+pub struct Exporter {
+    name: &'static str,
+    queue: Arc<SpanQueue>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Exporter {
+    fn spawn(
+        name: &'static str,
+        spans: usize,
+        run: impl FnOnce(&SpanQueue) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let queue = Arc::new(SpanQueue::new(Limits { spans, bytes: QUEUE_BYTES }));
+        let (alive, ended) = bounded(0);
+        let own = Arc::clone(&queue);
+        let thread = Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _alive = alive;
+                run(&own);
+            })
+            .with_context(|| format!("start the thread of {name}"))?;
+        Ok(Self { name, queue, ended, thread })
+    }
+
+    /// Where to push batches; pushing never blocks.
+    pub fn queue(&self) -> Arc<SpanQueue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// The account so far.
+    pub fn stage(&self) -> Stage {
+        self.queue.stage(self.name)
+    }
+
+    /// Begins the stop: what is queued may still go out until `deadline`.
+    pub fn close(&self, deadline: Instant) {
+        self.queue.close(deadline);
+    }
+
+    /// Waits for the exporter until `deadline`. One that is stuck is left behind, and what it had
+    /// not delivered counts as dropped. Gives the final account.
+    pub fn join(self, deadline: Instant) -> Stage {
+        self.close(deadline);
+        // An exporter stops at the deadline by itself; its last account takes a moment.
+        let left = deadline.saturating_duration_since(instant_now()) + SETTLE;
+        // Nothing is ever sent: either the thread ends or the time is over.
+        let timed_out = self.ended.recv_timeout(left).is_err_and(|e| e.is_timeout());
+        self.queue.end(DropReason::Shutdown);
+        if timed_out {
+            warn!(exporter = self.name, "did not stop in time and is left behind");
+        } else if self.thread.join().is_err() {
+            warn!(exporter = self.name, "ended by a panic");
+        }
+        self.queue.stage(self.name)
+    }
+}

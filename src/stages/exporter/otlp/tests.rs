@@ -1,0 +1,375 @@
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message as _;
+
+use super::*;
+use crate::model::batch::SpanBatch;
+use crate::model::ids::{KtimeNs, SpanId, TraceId};
+use crate::model::service::Service;
+use crate::model::span::{SpanHead, SpanStatus};
+use crate::model::time::ClockOffset;
+use crate::semconv::{AttrKey, SpanFamily};
+use crate::stages::exporter::tests::{Set, add, basket};
+
+/// A seeded generator: the same numbers every run.
+struct Random(u64);
+
+impl Random {
+    /// Below `n`, as an index.
+    fn index(&mut self, n: u64) -> usize {
+        usize::try_from(self.below(n)).unwrap()
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn text(&mut self) -> String {
+        let length = [0, 1, 7, 126, 127, 128, 300][self.index(7)];
+        (0..length).map(|_| ['a', '/', 'ü', '€', '😀', '\0'][self.index(6)]).collect()
+    }
+
+    fn int(&mut self) -> i64 {
+        [0, 1, -1, 127, 128, 200, i64::MAX, i64::MIN][self.index(8)]
+    }
+}
+
+fn service(n: u64) -> Service {
+    Service {
+        name: format!("service-{n}"),
+        namespace: if n.is_multiple_of(2) { String::new() } else { "shop".to_owned() },
+        instance_id: format!("host:{n}"),
+        language: "python",
+        host_name: "host".to_owned(),
+        host_id: "abc".to_owned(),
+        extra: vec![("team".to_owned(), "a".to_owned())],
+    }
+}
+
+fn random_batch(random: &mut Random) -> SpanBatch {
+    const KEYS: [AttrKey; 10] = [
+        AttrKey::HttpRequestMethod,
+        AttrKey::HttpRoute,
+        AttrKey::UrlPath,
+        AttrKey::UrlQuery,
+        AttrKey::UrlFull,
+        AttrKey::UrlScheme,
+        AttrKey::ServerAddress,
+        AttrKey::ClientAddress,
+        AttrKey::ServicePeerName,
+        AttrKey::HttpHost,
+    ];
+    const INTS: [AttrKey; 4] = [
+        AttrKey::HttpResponseStatusCode,
+        AttrKey::HttpRequestBodySize,
+        AttrKey::HttpResponseBodySize,
+        AttrKey::ServerPort,
+    ];
+    let services = 1 + random.below(3);
+    let mut batch = SpanBatch {
+        services: (0..services).map(|_| Arc::new(service(random.below(4)))).collect(),
+        clock: ClockOffset(random.int() / 4),
+        ..SpanBatch::default()
+    };
+    for _ in 0..random.below(6) {
+        let mut span =
+            basket(if random.coin() { SpanFamily::HttpServer } else { SpanFamily::HttpClient });
+        span.times.request_start = KtimeNs(random.below(u64::MAX / 4));
+        span.times.start = KtimeNs(random.below(u64::MAX / 4));
+        span.times.end = KtimeNs(random.below(u64::MAX / 4));
+        span.ctx.trace_id = TraceId([u8::try_from(random.below(256)).unwrap(); 16]);
+        span.ctx.parent_id = if random.coin() { SpanId::NONE } else { SpanId([7; 8]) };
+        span.status = if random.coin() { SpanStatus::Unset } else { SpanStatus::Error };
+        span.service = u32::try_from(random.below(services)).unwrap();
+        let texts: Vec<_> = KEYS.iter().map(|key| (*key, random.coin(), random.text())).collect();
+        let ints: Vec<_> = INTS.iter().map(|key| (*key, random.coin(), random.int())).collect();
+        let mut attrs: Vec<(AttrKey, Set<'_>)> = Vec::new();
+        attrs.extend(texts.iter().filter(|t| t.1).map(|(key, _, text)| (*key, Set::Text(text))));
+        attrs.extend(ints.iter().filter(|i| i.1).map(|(key, _, int)| (*key, Set::Int(*int))));
+        if random.coin() {
+            attrs.push((AttrKey::HttpResponseObserved, Set::Bool(false)));
+            attrs.push((AttrKey::UrlScheme, Set::Static("http")));
+        }
+        add(&mut batch, span, &attrs);
+    }
+    batch
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    proto(key, ProtoValue::StringValue(value.to_owned()))
+}
+
+fn proto(key: &str, value: ProtoValue) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+/// The span's attributes as telemetry.md 1.5 lists them, and whether each is optional.
+fn listed(family: SpanFamily) -> Vec<(&'static str, AttrKey, bool)> {
+    match family {
+        SpanFamily::HttpServer => vec![
+            ("http.response.status_code", AttrKey::HttpResponseStatusCode, true),
+            ("client.address", AttrKey::ClientAddress, false),
+            ("server.address", AttrKey::ServerAddress, false),
+            ("server.port", AttrKey::ServerPort, false),
+            ("http.request.body.size", AttrKey::HttpRequestBodySize, false),
+            ("http.response.body.size", AttrKey::HttpResponseBodySize, true),
+            ("http.request.method", AttrKey::HttpRequestMethod, true),
+            ("url.path", AttrKey::UrlPath, true),
+            ("url.scheme", AttrKey::UrlScheme, true),
+            ("http.route", AttrKey::HttpRoute, true),
+            ("url.query", AttrKey::UrlQuery, true),
+            ("obi.http.response.observed", AttrKey::HttpResponseObserved, true),
+        ],
+        SpanFamily::HttpClient => vec![
+            ("http.response.status_code", AttrKey::HttpResponseStatusCode, true),
+            ("url.full", AttrKey::UrlFull, false),
+            ("url.scheme", AttrKey::UrlScheme, false),
+            ("server.address", AttrKey::ServerAddress, false),
+            ("service.peer.name", AttrKey::ServicePeerName, false),
+            ("server.port", AttrKey::ServerPort, false),
+            ("http.request.body.size", AttrKey::HttpRequestBodySize, false),
+            ("http.response.body.size", AttrKey::HttpResponseBodySize, true),
+            ("http.request.method", AttrKey::HttpRequestMethod, true),
+            ("url.query", AttrKey::UrlQuery, true),
+            ("obi.http.response.observed", AttrKey::HttpResponseObserved, true),
+        ],
+    }
+}
+
+fn expected_attributes(batch: &SpanBatch, span: &SpanHead) -> Vec<KeyValue> {
+    const NUMBERS: [&str; 4] = [
+        "http.response.status_code",
+        "server.port",
+        "http.request.body.size",
+        "http.response.body.size",
+    ];
+    let mut attributes = Vec::new();
+    for (name, key, optional) in listed(span.family) {
+        if name == "obi.http.response.observed" {
+            if batch.attr(span, key).is_some() {
+                attributes.push(proto(name, ProtoValue::BoolValue(false)));
+            }
+        } else if NUMBERS.contains(&name) {
+            match batch.attr_i64(span, key) {
+                None if optional => {}
+                n => attributes.push(proto(name, ProtoValue::IntValue(n.unwrap_or(0)))),
+            }
+        } else {
+            match batch.attr_text(span, key) {
+                "" if optional => {}
+                s => attributes.push(text(name, s)),
+            }
+        }
+    }
+    attributes
+}
+
+fn expected_span(batch: &SpanBatch, span: &SpanHead) -> Span {
+    let method = batch.attr_text(span, AttrKey::HttpRequestMethod);
+    let route = batch.attr_text(span, AttrKey::HttpRoute);
+    let blank = if method.is_empty() || route.is_empty() { "" } else { " " };
+    let wall = |t: KtimeNs| u64::try_from(i128::from(t.0) + i128::from(batch.clock.0)).unwrap_or(0);
+    Span {
+        trace_id: span.ctx.trace_id.0.to_vec(),
+        span_id: span.ctx.span_id.0.to_vec(),
+        parent_span_id: if span.ctx.parent_id.is_none() {
+            vec![]
+        } else {
+            span.ctx.parent_id.0.to_vec()
+        },
+        name: format!("{method}{blank}{route}"),
+        kind: if span.family == SpanFamily::HttpServer { 2 } else { 3 },
+        start_time_unix_nano: wall(span.times.request_start).min(wall(span.times.start)),
+        end_time_unix_nano: wall(span.times.end),
+        attributes: expected_attributes(batch, span),
+        status: match span.status {
+            SpanStatus::Unset => None,
+            SpanStatus::Error => Some(Status { message: String::new(), code: 2 }),
+        },
+        ..Span::default()
+    }
+}
+
+fn expected_resource(service: &Service) -> Resource {
+    let mut attributes = vec![
+        text("service.name", &service.name),
+        text("telemetry.sdk.language", "python"),
+        text("telemetry.sdk.name", "opentelemetry"),
+        text("telemetry.sdk.version", "unknown"),
+        text("telemetry.distro.name", "opentelemetry-ebpf-instrumentation"),
+        text("telemetry.distro.version", env!("CARGO_PKG_VERSION")),
+        text("host.name", "host"),
+        text("host.id", "abc"),
+        text("os.type", "linux"),
+    ];
+    if !service.namespace.is_empty() {
+        attributes.push(text("service.namespace", &service.namespace));
+    }
+    attributes.push(text("service.instance.id", &service.instance_id));
+    attributes.push(text("team", "a"));
+    attributes.push(text("otel.scope.name", "go.opentelemetry.io/obi"));
+    Resource { attributes, ..Resource::default() }
+}
+
+/// What the request must hold, resources in any order.
+fn expected_request(slices: &[Slice]) -> Vec<ResourceSpans> {
+    let mut services: Vec<(Arc<Service>, Vec<Span>)> = Vec::new();
+    for slice in slices {
+        for span in slice.spans() {
+            let service = slice.batch.service(span).unwrap();
+            let span = expected_span(&slice.batch, span);
+            match services.iter_mut().find(|(known, _)| known == service) {
+                Some((_, spans)) => spans.push(span),
+                None => services.push((Arc::clone(service), vec![span])),
+            }
+        }
+    }
+    let scope = |span| ScopeSpans {
+        scope: Some(InstrumentationScope::default()),
+        spans: vec![span],
+        schema_url: String::new(),
+    };
+    let resource_spans = |(service, spans): (Arc<Service>, Vec<Span>)| ResourceSpans {
+        resource: Some(expected_resource(&service)),
+        scope_spans: spans.into_iter().map(scope).collect(),
+        schema_url: String::new(),
+    };
+    services.into_iter().map(resource_spans).collect()
+}
+
+fn sorted(mut resources: Vec<ResourceSpans>) -> Vec<ResourceSpans> {
+    resources.sort_by_key(|r| r.resource.as_ref().map(|r| format!("{:?}", r.attributes)));
+    resources
+}
+
+#[test]
+fn every_field_of_random_batches_reads_back_with_the_official_types() {
+    let mut random = Random(0x5eed);
+    let mut encoder = Encoder::default();
+    let (mut body, mut spans) = (Vec::new(), 0);
+    for round in 0..1500 {
+        let slices: Vec<Slice> = (0..1 + random.below(3))
+            .map(|_| {
+                let batch = Arc::new(random_batch(&mut random));
+                let length = batch.spans.len() as u64;
+                let start = random.below(length + 1);
+                let end = start + random.below(length - start + 1);
+                let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+                Slice { batch, range }
+            })
+            .collect();
+        spans += slices.iter().map(|slice| slice.range.len()).sum::<usize>();
+        encoder.encode(&slices, &mut body);
+        let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        assert_eq!(sorted(read.resource_spans), sorted(expected_request(&slices)), "round {round}");
+    }
+    assert!(spans > 1000, "only {spans} spans were compared");
+}
+
+#[test]
+fn our_bytes_are_the_canonical_ones() {
+    let mut random = Random(7);
+    let mut body = Vec::new();
+    for _ in 0..100 {
+        let mut batch = random_batch(&mut random);
+        // Times before 1970 become 0, which the official encoder leaves out.
+        batch.clock = ClockOffset(1);
+        let batch = Arc::new(batch);
+        let range = 0..batch.spans.len();
+        Encoder::default().encode(&[Slice { batch, range }], &mut body);
+        let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        assert_eq!(read.encoded_len(), body.len());
+    }
+}
+
+#[test]
+fn the_last_value_of_a_resource_attribute_wins_at_its_first_place() {
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    let extra = vec![
+        pair("host.id", "x"),
+        pair("a", "1"),
+        pair("otel.scope.name", "mine"),
+        pair("a", "2"),
+        pair("service.name", "other"),
+    ];
+    let mut batch = SpanBatch {
+        services: vec![Arc::new(Service { extra, ..service(1) })],
+        ..SpanBatch::default()
+    };
+    add(&mut batch, basket(SpanFamily::HttpServer), &[]);
+    let mut body = Vec::new();
+    Encoder::default().encode(&[Slice { batch: Arc::new(batch), range: 0..1 }], &mut body);
+    let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    let attributes = &read.resource_spans[0].resource.as_ref().unwrap().attributes;
+    assert_eq!(attributes[0], text("service.name", "other"));
+    assert_eq!(attributes[7], text("host.id", "x"));
+    assert_eq!(attributes[11], text("a", "2"));
+    assert_eq!(attributes[12], text("otel.scope.name", "go.opentelemetry.io/obi"));
+    assert_eq!(attributes.len(), 13);
+}
+
+#[test]
+fn more_services_than_are_remembered_are_all_encoded() {
+    let mut encoder = Encoder::default();
+    let mut body = Vec::new();
+    for round in 0..3 {
+        let services = (0..1500).map(|n| Arc::new(service(round * 1000 + n))).collect();
+        let mut batch = SpanBatch { services, ..SpanBatch::default() };
+        for n in 0..1500 {
+            add(&mut batch, SpanHead { service: n, ..basket(SpanFamily::HttpServer) }, &[]);
+        }
+        let slices = [Slice { batch: Arc::new(batch), range: 0..1500 }];
+        encoder.encode(&slices, &mut body);
+        let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        assert_eq!(sorted(read.resource_spans), sorted(expected_request(&slices)));
+    }
+}
+
+#[test]
+fn a_partial_success_tells_how_many_spans_were_rejected() {
+    let response = |rejected_spans| {
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() });
+        ExportTraceServiceResponse { partial_success }.encode_to_vec()
+    };
+    assert_eq!(accepted(&response(0)), Outcome::Accepted { rejected: 0 });
+    assert_eq!(accepted(&response(300)), Outcome::Accepted { rejected: 300 });
+    assert_eq!(accepted(b""), Outcome::Accepted { rejected: 0 });
+    assert_eq!(accepted(b"<html>"), Outcome::Accepted { rejected: 0 });
+}
+
+#[test]
+fn back_off_grows_by_half_within_its_bounds() {
+    let config = BackoffConfig {
+        initial: Duration::from_secs(4),
+        max: Duration::from_secs(8),
+        max_elapsed: Duration::MAX,
+    };
+    let mut backoff = Backoff::new(config);
+    for interval in [4, 6, 8, 8] {
+        assert_eq!(backoff.interval, Duration::from_secs(interval));
+        let wait = backoff.next();
+        assert!(wait >= Duration::from_secs(interval) / 2, "{wait:?}");
+        assert!(wait <= Duration::from_secs(interval) * 3 / 2, "{wait:?}");
+    }
+    let tiny = BackoffConfig { max: Duration::from_millis(1), ..config };
+    assert_eq!(Backoff::new(tiny).interval, Duration::from_millis(1));
+}

@@ -1,0 +1,127 @@
+//! Dry runs of everything the loader may need, for `obi doctor`.
+
+use serde::Serialize;
+
+use super::features::{Features, SelfIdentity, require_privilege};
+use super::ladder::{FrontEnd, LoadConfig, dry_run};
+
+/// Feature names of front ends begin with this.
+pub const FRONT_END_CHECK: &str = "front end ";
+/// A dry run needs the smallest ring there is.
+const DRY_RING_BYTES: u32 = 4096;
+
+/// One feature on this host.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub feature: String,
+    /// What it gives.
+    pub gives: &'static str,
+    /// Whether it works.
+    pub works: bool,
+    /// What the kernel said, or what takes its place.
+    pub why: Option<String>,
+    /// What the user can do about it; empty = nothing, or nothing needed.
+    pub advice: &'static str,
+}
+
+/// Tries everything: loads and attaches each set of programs and takes it away again.
+pub fn check_all() -> Vec<Check> {
+    let mut checks = vec![privilege(), identity()];
+    checks.extend(lockdown());
+    let features = Features::probe();
+    checks.extend(FrontEnd::LADDER.map(front_end));
+    checks.push(feature(
+        "sk_storage",
+        features.sk_storage,
+        "connection state lives and dies with its socket",
+        "a bounded table takes its place (kernels before 5.11)",
+    ));
+    checks.push(feature(
+        "socket cookie",
+        features.cookie,
+        "connections are named as other tools name them",
+        "a counter takes its place (kernels before 5.12)",
+    ));
+    checks.push(feature(
+        "file iterator",
+        features.sock_from_file,
+        "listeners and open connections are found without /proc",
+        "/proc takes its place, open connections are adopted at first use (kernels before 5.11)",
+    ));
+    checks
+}
+
+fn privilege() -> Check {
+    let outcome = require_privilege();
+    Check {
+        feature: "privilege and BTF".to_owned(),
+        gives: "programs may be loaded and fit this kernel",
+        works: outcome.is_ok(),
+        why: outcome.err().map(|e| format!("{e:#}")),
+        advice: "run as root on a kernel with /sys/kernel/btf/vmlinux",
+    }
+}
+
+fn identity() -> Check {
+    let outcome = SelfIdentity::find();
+    Check {
+        feature: "PID namespace".to_owned(),
+        gives: "process ids are right inside a container",
+        works: outcome.is_ok(),
+        why: match outcome {
+            Ok(identity) if identity.ns_level == 0 => None,
+            Ok(identity) => Some(format!("the agent is {} namespaces deep", identity.ns_level)),
+            Err(error) => Some(format!("{error:#}")),
+        },
+        advice: "share the host's PID namespace (hostPID: true)",
+    }
+}
+
+/// Not a fault by itself: everything the agent does by default works under lockdown.
+fn lockdown() -> Option<Check> {
+    let modes = std::fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let mode = modes.split(['[', ']']).nth(1)?.to_owned();
+    let confidential = mode == "confidentiality";
+    Some(Check {
+        feature: "lockdown".to_owned(),
+        gives: "the kernel lets programs read memory",
+        works: !confidential,
+        why: (mode != "none").then(|| format!("lockdown is {mode}")),
+        advice: "boot with lockdown=integrity or none: confidentiality forbids reading memory",
+    })
+}
+
+fn front_end(front_end: FrontEnd) -> Check {
+    let config = LoadConfig {
+        front_end: Some(front_end),
+        ring_bytes: DRY_RING_BYTES,
+        select_all: false,
+        judge_exec: false,
+        ports: Vec::new(),
+        pending_budget: 0,
+    };
+    let outcome = dry_run(&config, front_end);
+    let (gives, advice) = match front_end {
+        FrontEnd::Tracepoint => (
+            "socket calls by typed tracepoints; needs neither kprobes nor trampolines",
+            "needs a kernel from 6.3 on",
+        ),
+        FrontEnd::Fentry => (
+            "socket calls by function exits",
+            "needs trampolines: a kernel from 5.5 on with CONFIG_FUNCTION_TRACER and BPF JIT",
+        ),
+    };
+    Check {
+        feature: format!("{FRONT_END_CHECK}{front_end}"),
+        gives,
+        works: outcome.is_ok(),
+        why: outcome.err().map(|e| format!("{e:#}")),
+        advice,
+    }
+}
+
+fn feature(name: &str, works: bool, gives: &'static str, otherwise: &str) -> Check {
+    let why = (!works).then(|| otherwise.to_owned());
+    Check { feature: name.to_owned(), gives, works, why, advice: "" }
+}

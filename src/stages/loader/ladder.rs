@@ -1,0 +1,334 @@
+//! The front ends in their preference order, each tried by loading and attaching it.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+
+use anyhow::{Context, Result, anyhow};
+use libbpf_rs::btf::types::{Func, FuncProto};
+use libbpf_rs::btf::{Btf, ReferencesType};
+use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
+use tracing::{debug, info, warn};
+
+use super::features::{Features, SelfIdentity};
+use super::maps::KernelMaps;
+use crate::model::process::ProcessEvent;
+
+use super::skel::agent::{AgentProgs, AgentSkel, AgentSkelBuilder, OpenAgentSkel};
+
+/// A set of programs that sees socket calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontEnd {
+    /// Typed raw tracepoints `sock_send_length` and `sock_recv_length` (6.3+).
+    Tracepoint,
+    /// Exits of the socket functions through trampolines (5.5+).
+    Fentry,
+}
+
+impl FrontEnd {
+    /// In the order in which they are preferred.
+    pub const LADDER: [Self; 2] = [Self::Tracepoint, Self::Fentry];
+
+    /// The name in configuration and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint => "tracepoint",
+            Self::Fentry => "fentry",
+        }
+    }
+}
+
+impl fmt::Display for FrontEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the loader needs to know before it loads.
+#[derive(Clone, Debug)]
+pub struct LoadConfig {
+    /// Only this front end, instead of the ladder.
+    pub front_end: Option<FrontEnd>,
+    /// Ring size in bytes, a power of two.
+    pub ring_bytes: u32,
+    /// Every process is observed.
+    pub select_all: bool,
+    /// Executables decide: exec makes a process pending.
+    pub judge_exec: bool,
+    /// Ports that select their listener, ascending.
+    pub ports: Vec<u16>,
+    /// Records that a process may cause before it is judged.
+    pub pending_budget: u32,
+}
+
+/// One front end that was tried.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Which.
+    pub front_end: FrontEnd,
+    /// What the kernel said, when it refused.
+    pub error: Option<String>,
+}
+
+/// Programs in the kernel. Dropping it detaches and frees everything.
+pub struct Loaded {
+    /// The front end in use.
+    pub front_end: FrontEnd,
+    /// What was tried before, and why it was not used.
+    pub attempts: Vec<Attempt>,
+    /// Optional features in use.
+    pub features: Features,
+    /// Who the agent is.
+    pub identity: SelfIdentity,
+    /// The maps.
+    pub maps: KernelMaps,
+    pub(super) skel: AgentSkel<'static>,
+    select_all: bool,
+    links: Vec<Link>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("front_end", &self.front_end).finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    /// Whether every process is observed without an entry of its own.
+    pub fn selects_all(&self) -> bool {
+        self.select_all
+    }
+
+    /// Enters a decision of discovery into the kernel's table. A process that is gone meanwhile
+    /// is no error.
+    pub fn apply(&self, event: ProcessEvent) -> Result<()> {
+        match event {
+            ProcessEvent::Selected { tgid, ns_tgid, adopt } => {
+                if !self.select_all {
+                    self.maps.select(tgid)?;
+                }
+                if adopt && let Err(error) = self.listeners(Some(ns_tgid)) {
+                    debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
+                }
+            }
+            ProcessEvent::Refused { tgid } => self.maps.forget(tgid),
+        }
+        Ok(())
+    }
+
+    /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).
+    pub fn verified_instructions(&self) -> Result<Vec<(String, u32)>> {
+        let p = &self.skel.progs;
+        let all = process_programs(p)
+            .into_iter()
+            .chain(data_programs(p, self.front_end))
+            .chain([&p.obi_it_task, &p.obi_it_file]);
+        all.filter(|program| program.autoload())
+            .map(|program| {
+                let name = program.name().to_string_lossy().into_owned();
+                let id = Program::id_from_fd(program.as_fd()).context("read a program's id")?;
+                let info = ProgInfoIter::default().find(|info| info.id == id);
+                Ok((name, info.map_or(0, |info| info.verified_insns)))
+            })
+            .collect()
+    }
+
+    /// Detaches every program; the maps stay readable.
+    pub fn detach(&mut self) {
+        self.links.clear();
+    }
+}
+
+/// Loads and attaches the best front end. From here on the calls of selected processes are
+/// recorded; the ring keeps what comes before the reader runs.
+pub fn load(config: &LoadConfig) -> Result<Loaded> {
+    let identity = SelfIdentity::find()?;
+    let mut attempts = Vec::new();
+    let mut probed = None;
+    for front_end in FrontEnd::LADDER {
+        if config.front_end.is_some_and(|forced| forced != front_end) {
+            continue;
+        }
+        match load_front_end(config, front_end, identity, &mut probed) {
+            Ok((skel, links, features)) => {
+                let maps = KernelMaps::new(&skel)?;
+                maps.deny(identity.tgid)?;
+                maps.set_ports(&config.ports)?;
+                info!(%front_end, ?features, "programs loaded");
+                let select_all = config.select_all;
+                return Ok(Loaded {
+                    front_end,
+                    attempts,
+                    features,
+                    identity,
+                    maps,
+                    skel,
+                    select_all,
+                    links,
+                });
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                warn!(%front_end, error, "front end not usable");
+                attempts.push(Attempt { front_end, error: Some(error) });
+            }
+        }
+    }
+    let tried: Vec<String> = attempts
+        .iter()
+        .map(|a| format!("{}: {}", a.front_end, a.error.as_deref().unwrap_or("not tried")))
+        .collect();
+    Err(anyhow!("no front end works on this kernel: {}", tried.join("; ")))
+}
+
+/// Loads and attaches a front end, and takes it away again.
+pub(super) fn dry_run(config: &LoadConfig, front_end: FrontEnd) -> Result<()> {
+    let identity = SelfIdentity::find()?;
+    load_front_end(config, front_end, identity, &mut None).map(drop)
+}
+
+/// Names of the agent's programs that are in the kernel now, of every agent on this host.
+pub fn programs_of_this_agent() -> Result<Vec<String>> {
+    Ok(ProgInfoIter::default()
+        .map(|info| info.name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(PROGRAM_PREFIX))
+        .collect())
+}
+
+/// Every program's name begins with this.
+const PROGRAM_PREFIX: &str = "obi_";
+
+type FrontEndParts = (AgentSkel<'static>, Vec<Link>, Features);
+
+/// First with every feature; only when that fails is the kernel asked for each.
+fn load_front_end(
+    config: &LoadConfig,
+    front_end: FrontEnd,
+    identity: SelfIdentity,
+    probed: &mut Option<Features>,
+) -> Result<FrontEndParts> {
+    let first = probed.unwrap_or(Features::ALL);
+    let error = match load_with(config, front_end, identity, first) {
+        Ok((skel, links)) => return Ok((skel, links, first)),
+        Err(error) => error,
+    };
+    let features = *probed.get_or_insert_with(Features::probe);
+    if features == first {
+        return Err(error);
+    }
+    let (skel, links) = load_with(config, front_end, identity, features)?;
+    Ok((skel, links, features))
+}
+
+fn load_with(
+    config: &LoadConfig,
+    front_end: FrontEnd,
+    identity: SelfIdentity,
+    features: Features,
+) -> Result<(AgentSkel<'static>, Vec<Link>)> {
+    // The object lives as long as the process: one leak an attempt, at start only.
+    let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
+    let mut open = AgentSkelBuilder::default().open(storage).context("open the agent object")?;
+    configure(&mut open, config, identity, features)?;
+    choose_programs(&mut open, front_end, features)?;
+    let skel = open.load().with_context(|| format!("load the {front_end} programs"))?;
+    let mut links = attach(process_programs(&skel.progs))?;
+    links.extend(attach(data_programs(&skel.progs, front_end))?);
+    Ok((skel, links))
+}
+
+fn configure(
+    open: &mut OpenAgentSkel<'_>,
+    config: &LoadConfig,
+    identity: SelfIdentity,
+    features: Features,
+) -> Result<()> {
+    let rodata = open.maps.rodata_data.as_deref_mut().context("the object has no rodata")?;
+    let cfg = &mut rodata.cfg;
+    cfg.self_tgid = identity.tgid;
+    cfg.ns_level = identity.ns_level;
+    cfg.ns_inum = identity.ns_inum;
+    cfg.data_limit = config.ring_bytes - config.ring_bytes / 8;
+    cfg.pending_budget = config.pending_budget;
+    cfg.use_sk_storage = features.sk_storage.into();
+    cfg.use_cookie = features.cookie.into();
+    cfg.select_all = config.select_all.into();
+    cfg.judge_exec = config.judge_exec.into();
+    cfg.judge_ports = u8::from(!config.ports.is_empty());
+    open.maps.events.set_max_entries(config.ring_bytes).context("size the ring")?;
+    if features.sk_storage {
+        open.maps.conn_by_sock.set_max_entries(1).context("shrink the unused hash")?;
+    }
+    Ok(())
+}
+
+fn choose_programs(
+    open: &mut OpenAgentSkel<'_>,
+    front_end: FrontEnd,
+    features: Features,
+) -> Result<()> {
+    let p = &mut open.progs;
+    let tracepoint = front_end == FrontEnd::Tracepoint;
+    let fentry = front_end == FrontEnd::Fentry;
+    p.obi_tp_send.set_autoload(tracepoint);
+    p.obi_tp_recv.set_autoload(tracepoint);
+    p.obi_it_file.set_autoload(features.sock_from_file);
+    p.obi_fx_send.set_autoload(fentry);
+    p.obi_fx_usend.set_autoload(fentry);
+    p.obi_fx_urecv.set_autoload(fentry);
+    p.obi_fx_urelease.set_autoload(fentry);
+    let functions = if fentry { SocketFunctions::find()? } else { SocketFunctions::default() };
+    p.obi_fx_recv.set_autoload(fentry && !functions.recv_has_nonblock);
+    p.obi_fx_recv_old.set_autoload(fentry && functions.recv_has_nonblock);
+    p.obi_fx_sendpage.set_autoload(fentry && functions.has_sendpage);
+    Ok(())
+}
+
+/// Shapes of kernel functions that changed over time, from the kernel's BTF.
+#[derive(Clone, Copy, Debug, Default)]
+struct SocketFunctions {
+    recv_has_nonblock: bool,
+    has_sendpage: bool,
+}
+
+impl SocketFunctions {
+    fn find() -> Result<Self> {
+        let btf = Btf::from_vmlinux().context("read the kernel's BTF")?;
+        let recv: Func<'_> = btf.type_by_name("tcp_recvmsg").context("no tcp_recvmsg in BTF")?;
+        let proto = FuncProto::try_from(recv.referenced_type())
+            .map_err(|_| anyhow!("tcp_recvmsg has no prototype in BTF"))?;
+        Ok(Self {
+            recv_has_nonblock: proto.iter().count() == 6,
+            has_sendpage: btf.type_by_name::<Func<'_>>("tcp_sendpage").is_some(),
+        })
+    }
+}
+
+fn process_programs<'a>(p: &'a AgentProgs<'_>) -> Vec<&'a ProgramMut<'a>> {
+    vec![&p.obi_fork, &p.obi_exec, &p.obi_exit, &p.obi_tcp_state]
+}
+
+fn data_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a ProgramMut<'a>> {
+    match front_end {
+        FrontEnd::Tracepoint => vec![&p.obi_tp_send, &p.obi_tp_recv],
+        FrontEnd::Fentry => vec![
+            &p.obi_fx_send,
+            &p.obi_fx_recv,
+            &p.obi_fx_recv_old,
+            &p.obi_fx_sendpage,
+            &p.obi_fx_usend,
+            &p.obi_fx_urecv,
+            &p.obi_fx_urelease,
+        ],
+    }
+}
+
+fn attach(programs: Vec<&ProgramMut<'_>>) -> Result<Vec<Link>> {
+    programs
+        .into_iter()
+        .filter(|p| p.autoload())
+        .map(|p| p.attach().with_context(|| format!("attach {}", p.name().display())))
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! The kernel's tables as the rest of the agent uses them.
+
+use anyhow::{Context, Result};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use super::skel::agent::AgentSkel;
+use crate::abi::types;
+use crate::model::conn::Direction;
+use crate::model::ids::{ConnId, StreamPos, Tgid};
+
+/// Handles of the maps; they outlive nothing: every map goes with the last handle and program.
+#[derive(Debug)]
+pub struct KernelMaps {
+    /// Records to user space.
+    pub ring: MapHandle,
+    /// The reader's word that it sleeps.
+    pub reader_state: MapHandle,
+    verdicts: MapHandle,
+    selection: MapHandle,
+    ports: MapHandle,
+    stats: MapHandle,
+}
+
+impl KernelMaps {
+    pub(super) fn new(skel: &AgentSkel<'_>) -> Result<Self> {
+        let m = &skel.maps;
+        let duplicate = "duplicate a map's descriptor";
+        Ok(Self {
+            ring: MapHandle::try_from(&m.events).context(duplicate)?,
+            reader_state: MapHandle::try_from(&m.reader_state).context(duplicate)?,
+            verdicts: MapHandle::try_from(&m.verdict_by_conn).context(duplicate)?,
+            selection: MapHandle::try_from(&m.sel_by_tgid).context(duplicate)?,
+            ports: MapHandle::try_from(&m.port_bitmap).context(duplicate)?,
+            stats: MapHandle::try_from(&m.hook_stats).context(duplicate)?,
+        })
+    }
+
+    /// A second set of handles, for another thread.
+    pub fn try_clone(&self) -> Result<Self> {
+        let duplicate = "duplicate a map's descriptor";
+        Ok(Self {
+            ring: MapHandle::try_from(&self.ring).context(duplicate)?,
+            reader_state: MapHandle::try_from(&self.reader_state).context(duplicate)?,
+            verdicts: MapHandle::try_from(&self.verdicts).context(duplicate)?,
+            selection: MapHandle::try_from(&self.selection).context(duplicate)?,
+            ports: MapHandle::try_from(&self.ports).context(duplicate)?,
+            stats: MapHandle::try_from(&self.stats).context(duplicate)?,
+        })
+    }
+
+    /// Observes the process from now on.
+    pub fn select(&self, tgid: Tgid) -> Result<()> {
+        self.set_selection(tgid, types::selection_state::SELECTION_SELECTED)
+    }
+
+    /// Never observes the process, whatever else says.
+    pub fn deny(&self, tgid: u32) -> Result<()> {
+        self.set_selection(Tgid(tgid), types::selection_state::SELECTION_DENIED)
+    }
+
+    /// Stops observing the process. Not an error when it was not observed, or is gone.
+    pub fn forget(&self, tgid: Tgid) {
+        if let Err(error) = self.selection.delete(&tgid.0.to_ne_bytes()) {
+            tracing::trace!(tgid = tgid.0, %error, "selection entry was gone already");
+        }
+    }
+
+    fn set_selection(&self, tgid: Tgid, state: types::selection_state) -> Result<()> {
+        let value = types::selection { state: state.0, budget: 0 };
+        self.selection
+            .update(&tgid.0.to_ne_bytes(), bytes_of(&value), MapFlags::ANY)
+            .with_context(|| format!("enter tgid {} into the selection table", tgid.0))
+    }
+
+    /// Fills the bitmap of ports that select their listener.
+    pub(super) fn set_ports(&self, ports: &[u16]) -> Result<()> {
+        let mut words = vec![0u64; types::event_limit::PORT_BITMAP_WORDS.0 as usize];
+        for port in ports {
+            if let Some(word) = words.get_mut(usize::from(port >> 6)) {
+                *word |= 1 << (port & 63);
+            }
+        }
+        for (index, word) in (0u32..).zip(words).filter(|(_, word)| *word != 0) {
+            self.ports
+                .update(&index.to_ne_bytes(), &word.to_ne_bytes(), MapFlags::ANY)
+                .context("fill the port bitmap")?;
+        }
+        Ok(())
+    }
+
+    /// No records of this connection until it was idle.
+    pub fn want_nothing(&self, conn: ConnId) {
+        let mode = types::verdict_mode::VERDICT_NOTHING.0;
+        self.set_verdict(conn, types::verdict { mode, ..Default::default() });
+    }
+
+    /// No records of calls in `dir` that lie wholly before `until`.
+    pub fn skip_until(&self, conn: ConnId, dir: Direction, until: StreamPos) {
+        let mut verdict = types::verdict::default();
+        if let Some(skip) = verdict.skip_until.get_mut(dir.index()) {
+            *skip = until.0;
+        }
+        self.set_verdict(conn, verdict);
+    }
+
+    /// A verdict only saves work: without it the connection keeps the default budget.
+    fn set_verdict(&self, conn: ConnId, verdict: types::verdict) {
+        let key = conn.0.to_ne_bytes();
+        if let Err(error) = self.verdicts.update(&key, bytes_of(&verdict), MapFlags::ANY) {
+            tracing::debug!(conn = conn.0, %error, "verdict not entered");
+        }
+    }
+
+    /// The kernel side's counters, summed over CPUs.
+    pub fn stats(&self) -> Result<HookStats> {
+        let per_cpu = self
+            .stats
+            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
+            .context("read the hook counters")?
+            .unwrap_or_default();
+        let mut sums = HookStats::default();
+        for cells in &per_cpu {
+            for (sum, cell) in sums.0.iter_mut().zip(cells.chunks_exact(8)) {
+                *sum += cell.try_into().map(u64::from_ne_bytes).unwrap_or_default();
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// Counters of `enum hook_stat`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HookStats([u64; types::hook_stat::HOOK_STAT_COUNT.0 as usize]);
+
+impl HookStats {
+    /// One of them.
+    pub fn get(&self, cell: types::hook_stat) -> u64 {
+        self.0.get(cell.0 as usize).copied().unwrap_or_default()
+    }
+}
+
+// SAFETY: integers without padding (-Wpadded), any bit pattern is valid.
+unsafe impl plain::Plain for types::selection {}
+// SAFETY: as above.
+unsafe impl plain::Plain for types::verdict {}
+
+fn bytes_of<T: plain::Plain>(value: &T) -> &[u8] {
+    // SAFETY: `Plain` types here have no padding (-Wpadded), so every byte is initialised.
+    unsafe { plain::as_bytes(value) }
+}

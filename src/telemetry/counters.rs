@@ -1,0 +1,255 @@
+//! Every counter of the agent, in one enum so that names cannot drift.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($( $(#[$doc:meta])* $variant:ident = $name:literal $(/ $reason:literal)? ),+ $(,)?) => {
+        /// A counter. It only grows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Counter { $( $(#[$doc])* $variant ),+ }
+
+        impl Counter {
+            /// Every counter, in the table's order.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant ),+ ];
+
+            /// What is counted: `<stage>_<noun>_<unit>`.
+            pub fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name ),+ }
+            }
+
+            /// Why, where one name is counted for several reasons; empty otherwise.
+            pub fn reason(self) -> &'static str {
+                match self { $( Self::$variant => concat!($($reason)?) ),+ }
+            }
+
+            /// Whether it is part of a stage's account in the ledger.
+            pub fn is_accounted(self) -> bool {
+                ACCOUNTED.iter().any(|noun| self.name().starts_with(noun))
+            }
+        }
+    };
+}
+
+/// What the stages' accounts are of.
+const ACCOUNTED: [&str; 4] =
+    ["reader_records_", "decoder_records_", "decoder_spans_", "decorator_spans_"];
+
+counters! {
+    // Reader: records. in = out + dropped.
+    /// Records taken from the ring.
+    ReaderRecordsIn = "reader_records_in",
+    /// Records handed to the decoder.
+    ReaderRecordsOut = "reader_records_out",
+    /// Records that nobody took any more.
+    ReaderDecoderGone = "reader_records_dropped" / "decoder_gone",
+
+    // Decoder: records. in = out + dropped + in flight.
+    /// Records taken from batches.
+    RecordsIn = "decoder_records_in",
+    /// Records that were used: fed to a stream, or applied to a connection or process.
+    RecordsOut = "decoder_records_out",
+    /// Shorter than its kind's struct.
+    RecordShort = "decoder_records_dropped" / "short",
+    /// A kind this build does not know.
+    RecordKind = "decoder_records_dropped" / "unknown_kind",
+    /// Lengths inside contradict the record's length.
+    RecordLength = "decoder_records_dropped" / "length",
+    /// Data, shut or close of a connection that is not in the table.
+    RecordWithoutOpen = "decoder_records_dropped" / "without_open",
+    /// Data at positions that were passed already.
+    RecordOld = "decoder_records_dropped" / "old",
+    /// Data of a connection that carries no protocol we know.
+    RecordNothing = "decoder_records_dropped" / "not_a_known_protocol",
+    /// Data behind an upgrade or CONNECT.
+    RecordTunnel = "decoder_records_dropped" / "tunnel",
+
+    // Decoder: streams.
+    /// Gaps in front of data that came.
+    Gaps = "decoder_gaps",
+    /// Bytes of those gaps.
+    GapBytes = "decoder_gap_bytes",
+    /// Bytes the kernel moved before the close and no record told of.
+    UnseenBytes = "decoder_unseen_bytes",
+    /// Calls whose buffer could not be proved to be theirs.
+    PayloadUnknown = "decoder_payload_unknown_calls",
+    /// Bytes at positions that were passed already.
+    OldBytes = "decoder_old_bytes",
+    /// Records that came before an earlier position of their direction.
+    OutOfOrder = "decoder_out_of_order_records",
+    /// Captured bytes thrown away because the reassembly memory was full.
+    BufferFullBytes = "decoder_buffer_full_bytes",
+    /// Times a stream was lost because framing bytes were not captured.
+    StreamsLost = "decoder_streams_lost" / "not_captured",
+    /// See [`crate::protocols::Malformed`]; one reason each.
+    InvalidStartLine = "decoder_streams_lost" / "start_line",
+    /// A control byte where none may be.
+    InvalidControlByte = "decoder_streams_lost" / "control_byte",
+    /// A malformed header line.
+    InvalidHeaderLine = "decoder_streams_lost" / "header_line",
+    /// A head beyond the protocol's bound.
+    InvalidHeadTooLarge = "decoder_streams_lost" / "head_too_large",
+    /// Contradicting or non-numeric lengths.
+    InvalidContentLength = "decoder_streams_lost" / "content_length",
+    /// A chunk size that is no number or too large.
+    InvalidChunkSize = "decoder_streams_lost" / "chunk_size",
+    /// A chunk that does not end where its size says.
+    InvalidChunkEnd = "decoder_streams_lost" / "chunk_end",
+    /// More requests in flight than the protocol's bound.
+    InvalidTooManyInFlight = "decoder_streams_lost" / "too_many_in_flight",
+    /// Times a lost stream was found again.
+    StreamsFound = "decoder_streams_found",
+    /// Bytes that passed while a stream was lost.
+    LostBytes = "decoder_lost_bytes",
+
+    // Decoder: connections.
+    /// Connections taken into the table.
+    ConnectionsOpened = "decoder_connections_opened",
+    /// Connections that ended by their close record.
+    ConnectionsClosed = "decoder_connections_closed",
+    /// Connections pushed out by newer ones.
+    ConnectionsEvicted = "decoder_connections_evicted",
+    /// Connections replaced by a second open record.
+    ConnectionsReopened = "decoder_connections_reopened",
+    /// Connections that carry no protocol we know.
+    NotAKnownProtocol = "decoder_connections_given_up" / "not_a_known_protocol",
+    /// Connections that became a tunnel.
+    Tunnels = "decoder_connections_given_up" / "tunnel",
+    /// Connections whose request found no room.
+    ExchangesFull = "decoder_connections_given_up" / "exchanges_full",
+
+    // Decoder: exchanges. in = out + dropped + in flight.
+    /// Requests parsed: exchanges opened.
+    SpansIn = "decoder_spans_in",
+    /// Spans handed on.
+    SpansOut = "decoder_spans_out",
+    /// The process is not to be observed.
+    ProcessRefused = "decoder_spans_dropped" / "process_refused",
+    /// Nobody told in time who the process is.
+    ProcessUnknown = "decoder_spans_dropped" / "process_unknown_timeout",
+    /// More spans waited for their process than the bound.
+    HeldFull = "decoder_spans_dropped" / "held_full",
+    /// More exchanges were open than the bound.
+    ExchangeNoRoom = "decoder_spans_dropped" / "exchanges_full",
+    /// Responses whose request was not seen.
+    ResponseWithoutRequest = "decoder_responses_without_request",
+    /// Exchanges that ended without a response.
+    Unanswered = "decoder_exchanges_unanswered",
+    /// Exchanges that ended inside their response.
+    ResponseCut = "decoder_responses_cut",
+    /// Spans whose end was seen before their start; both became the start.
+    TimesClamped = "decoder_times_clamped",
+    /// Texts cut at the attribute's bound.
+    TextsTruncated = "decoder_texts_truncated",
+    /// Client calls with a parent in the same process.
+    ParentFound = "decoder_parents" / "found",
+    /// Client calls whose thread had more than one request, or another one last.
+    ParentAmbiguous = "decoder_parents" / "ambiguous",
+    /// Client calls whose thread had no request.
+    ParentNone = "decoder_parents" / "none",
+
+    // Decoder: processes.
+    /// Process lives that found no room.
+    ProcessesFull = "decoder_processes_full",
+    /// Verdicts sent to the kernel.
+    Verdicts = "decoder_verdicts",
+
+    // Decorator: spans. in = out + in flight.
+    /// Spans taken from the decoder.
+    DecoratorSpansIn = "decorator_spans_in",
+    /// Spans handed to the exporters.
+    DecoratorSpansOut = "decorator_spans_out",
+}
+
+/// All counters, shared by the stages that add to them and the endpoints that read them.
+#[derive(Debug)]
+pub struct Counters([AtomicU64; Counter::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Counters {
+    /// Adds `n`.
+    pub fn add(&self, counter: Counter, n: u64) {
+        if let Some(cell) = self.0.get(counter as usize) {
+            cell.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// The value now.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0.get(counter as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    }
+}
+
+/// One stage's own counts: added to without atomics, published once a batch.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    total: [u64; Counter::ALL.len()],
+    published: [u64; Counter::ALL.len()],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { total: [0; Counter::ALL.len()], published: [0; Counter::ALL.len()] }
+    }
+}
+
+impl Tally {
+    /// Adds one.
+    pub fn count(&mut self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&mut self, counter: Counter, n: u64) {
+        if let Some(cell) = self.total.get_mut(counter as usize) {
+            *cell += n;
+        }
+    }
+
+    /// The total so far.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.total.get(counter as usize).copied().unwrap_or(0)
+    }
+
+    /// Adds what was counted since the last call to `shared`.
+    pub fn publish(&mut self, shared: &Counters) {
+        let cells = self.total.iter().zip(self.published.iter_mut());
+        for (counter, (total, published)) in Counter::ALL.iter().zip(cells) {
+            if total != published {
+                shared.add(*counter, total - *published);
+                *published = *total;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_counters_share_name_and_reason() {
+        let names: HashSet<_> = Counter::ALL.iter().map(|c| (c.name(), c.reason())).collect();
+        assert_eq!(names.len(), Counter::ALL.len());
+        assert!(Counter::ALL.len() > 10);
+    }
+
+    #[test]
+    fn a_tally_publishes_each_count_once() {
+        let shared = Counters::default();
+        let mut tally = Tally::default();
+        tally.add(Counter::GapBytes, 7);
+        tally.publish(&shared);
+        tally.publish(&shared);
+        tally.count(Counter::GapBytes);
+        tally.publish(&shared);
+        assert_eq!(shared.get(Counter::GapBytes), 8);
+        assert_eq!(shared.get(Counter::Gaps), 0);
+    }
+}

@@ -1,0 +1,7 @@
+//! The agent's account of itself: counters by name, and the ledger that must balance.
+
+pub mod counters;
+pub mod ledger;
+
+pub use counters::{Counter, Counters, Tally};
+pub use ledger::{Ledger, Stage};

@@ -1,0 +1,110 @@
+//! The path from a finished span to bytes on the wire allocates nothing once it is warm.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crossbeam_channel::bounded;
+use obi::model::attrs::AttrValue;
+use obi::model::batch::SpanBatch;
+use obi::model::conn::ConnEnds;
+use obi::model::service::Service;
+use obi::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use obi::semconv::{AttrKey, SpanFamily};
+use obi::stages::decorator::Decorator;
+use obi::stages::exporter::otlp::encode::Encoder;
+use obi::stages::exporter::queue::Slice;
+use obi::telemetry::Counters;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting what the calling thread asks for.
+struct Counting;
+
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+fn batch(spans: u32, services: u32) -> Arc<SpanBatch> {
+    let service = |n: u32| Arc::new(Service { name: format!("s{n}"), ..Service::default() });
+    let mut batch =
+        SpanBatch { services: (0..services).map(service).collect(), ..SpanBatch::default() };
+    for n in 0..spans {
+        let path = batch.push_text("/basket/17?x=y");
+        let start = u32::try_from(batch.attrs.len()).unwrap();
+        batch.attrs.extend([
+            (AttrKey::HttpRequestMethod, AttrValue::Static("GET")),
+            (AttrKey::UrlPath, AttrValue::Text(path)),
+            (AttrKey::HttpResponseStatusCode, AttrValue::I64(200)),
+            (AttrKey::ServerPort, AttrValue::I64(8080)),
+        ]);
+        batch.spans.push(SpanHead {
+            family: if n % 2 == 0 { SpanFamily::HttpServer } else { SpanFamily::HttpClient },
+            times: SpanTimes::default(),
+            ctx: TraceCtx::default(),
+            ends: ConnEnds::default(),
+            service: n % services,
+            status: SpanStatus::Error,
+            attrs: start..start + 4,
+        });
+    }
+    Arc::new(batch)
+}
+
+/// A batch costs the decorator a few allocations (the memory of the batch itself grows), however
+/// many spans are in it.
+#[test]
+fn decorating_allocates_by_the_batch_not_by_the_span() {
+    let decorate = |spans| {
+        let counters = Arc::new(Counters::default());
+        let (tx, rx) = bounded(1);
+        tx.send(SpanBatch::clone(&batch(spans, 3))).unwrap();
+        drop(tx);
+        allocations(move || Decorator::new(counters).run(&rx, Vec::new()))
+    };
+    let (few, many) = (decorate(100), decorate(10_000));
+    // Text is the only memory that grows step by step: 1 doubling for each factor of 2.
+    assert!(many <= few + 7, "{few} allocations for 100 spans, {many} for 10,000");
+}
+
+#[test]
+fn encoding_a_request_allocates_nothing_once_warm() {
+    let slices: Vec<Slice> =
+        (0..4).map(|_| Slice { batch: batch(1000, 3), range: 0..1000 }).collect();
+    let mut encoder = Encoder::default();
+    let mut body = Vec::new();
+    let cold = allocations(|| encoder.encode(&slices, &mut body));
+    assert!(cold > 0, "the counter counts");
+    let length = body.len();
+    assert_eq!(allocations(|| encoder.encode(&slices, &mut body)), 0);
+    assert_eq!(body.len(), length);
+}

@@ -1,0 +1,123 @@
+//! An OTLP/HTTP receiver in a thread of the test: it decodes what it gets, with the official
+//! messages.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use prost::Message;
+
+/// Where the agent posts spans.
+const TRACES: &str = "/v1/traces";
+
+/// A span with the process it is of.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) resource: BTreeMap<String, String>,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+impl Told {
+    pub(crate) fn service(&self) -> &str {
+        self.of_resource("service.name")
+    }
+
+    pub(crate) fn of_resource(&self, key: &str) -> &str {
+        self.resource.get(key).map_or("", String::as_str)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.attributes.get("url.path").map_or("", String::as_str)
+    }
+}
+
+/// Runs until the test process ends.
+pub(crate) struct Collector {
+    pub(crate) port: u16,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+impl Collector {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&told);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, all) = (stream.unwrap(), Arc::clone(&all));
+                std::thread::spawn(move || while take(&stream, &all).is_some() {});
+            }
+        });
+        Self { port, told }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What came so far.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// What is to be set so that an agent exports here at once.
+    pub(crate) fn variables<'a>(&self, url: &'a str) -> [(&'a str, &'a str); 3] {
+        assert_eq!(url, self.url());
+        [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "50ms"),
+        ]
+    }
+}
+
+/// Takes one request and answers it; `None` at the end of the connection.
+fn take(stream: &TcpStream, all: &Mutex<Vec<Told>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let to_us = line.split(' ').nth(1) == Some(TRACES);
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+        let header = line.trim_end().to_ascii_lowercase();
+        match header.split_once(':') {
+            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+            _ if header.is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    if to_us {
+        let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        all.lock().unwrap().extend(tell(request));
+    }
+    let mut out = stream;
+    out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()
+}
+
+fn tell(request: ExportTraceServiceRequest) -> Vec<Told> {
+    let mut all = Vec::new();
+    for of_process in request.resource_spans {
+        let resource = flat(of_process.resource.unwrap_or_default().attributes);
+        for span in of_process.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            all.push(Told { resource: resource.clone(), attributes: flat(span.attributes) });
+        }
+    }
+    all
+}
+
+fn flat(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
+    let text = |kv: KeyValue| match kv.value.and_then(|v| v.value) {
+        Some(Value::StringValue(text)) => (kv.key, text),
+        Some(Value::IntValue(n)) => (kv.key, n.to_string()),
+        other => (kv.key, format!("{other:?}")),
+    };
+    attributes.into_iter().map(text).collect()
+}

@@ -1,0 +1,115 @@
+//! What cannot work is said in one clear sentence, before anything is started.
+
+use std::process::Output;
+
+use crate::crash::in_kernel;
+use crate::eventually;
+use crate::tools::{run, run_as_nobody, stderr};
+use crate::turn::{Need, enter};
+
+const PORT: (&str, &str) = ("OTEL_EBPF_OPEN_PORT", "1");
+
+/// The one sentence, or `None` when there is anything else or an exit status of success.
+fn sentence(output: &Output) -> Option<String> {
+    let text = stderr(output);
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let sentence = lines.next()?.to_owned();
+    let more: Vec<_> = lines.collect();
+    // The command line's own errors are followed by how to ask for help.
+    let help = more.iter().all(|line| line.starts_with("Usage:") || line.contains("--help"));
+    (help && !output.status.success() && output.stdout.is_empty()).then_some(sentence)
+}
+
+type Variables = &'static [(&'static str, &'static str)];
+
+/// Each of the mistakes that stop the agent: variables, arguments, and what it says.
+const MISTAKES: &[(Variables, &[&str], &str)] = &[
+    (&[PORT], &["--nonsense"], "error: unexpected argument '--nonsense' found"),
+    (&[PORT], &["frobnicate"], "error: unrecognized subcommand 'frobnicate'"),
+    (
+        &[PORT, ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")],
+        &[],
+        "obi: OTEL_EXPORTER_OTLP_ENDPOINT = \"localhost:4318\": must be a URL with scheme and \
+         host, such as http://localhost:4318 or https://host:4317",
+    ),
+    (
+        &[PORT, ("OTEL_EBPF_TRACE_PRINTER", "xml")],
+        &[],
+        "obi: OTEL_EBPF_TRACE_PRINTER = \"xml\": must be one of disabled, counter, text, json, \
+         json_indent",
+    ),
+    (
+        &[("OTEL_EBPF_OPEN_PORT", "80,eighty")],
+        &[],
+        "obi: OTEL_EBPF_OPEN_PORT = \"80,eighty\": must be ports between 1 and 65535: a number, \
+         a comma list with ranges such as \"80,443,8000-8999\", or a sequence of numbers",
+    ),
+    (
+        &[PORT, ("OTEL_EBPF_BPF_FRONT_END", "kprobe")],
+        &[],
+        "obi: OTEL_EBPF_BPF_FRONT_END=kprobe is not supported by this build: use auto, \
+         tracepoint or fentry",
+    ),
+    (
+        &[PORT, ("OTEL_EBPF_TRACE_PRINTER", "disabled")],
+        &[],
+        "obi: processes are selected but nothing is done with their spans: at least one exporter \
+         is needed; set OTEL_EBPF_TRACE_PRINTER to text, or OTEL_EXPORTER_OTLP_ENDPOINT to the \
+         URL of an OTLP receiver",
+    ),
+    (
+        &[],
+        &[],
+        "obi: no process is selected: at least one feature must be enabled; set \
+         OTEL_EBPF_OPEN_PORT to its ports or OTEL_EBPF_AUTO_TARGET_EXE to a glob over its \
+         executable (\"*\" = every process)",
+    ),
+    (
+        &[PORT, ("OTEL_EBPF_CONFIG_PATH", "/nonexistent/obi.yml")],
+        &[],
+        "obi: config file /nonexistent/obi.yml: No such file or directory (os error 2)",
+    ),
+    (
+        &[PORT],
+        &["record", "/nonexistent/recording"],
+        "obi: create the recording /nonexistent/recording: No such file or directory (os error 2)",
+    ),
+    (
+        &[],
+        &["replay", "/nonexistent/recording"],
+        "obi: open /nonexistent/recording: No such file or directory (os error 2)",
+    ),
+];
+
+#[test]
+fn every_mistake_is_one_sentence_and_leaves_nothing_in_the_kernel() {
+    let name = "every_mistake_is_one_sentence_and_leaves_nothing_in_the_kernel";
+    let Some(_turn) = enter(name, &[Need::Command("bpftool")]) else { return };
+    let baseline = in_kernel();
+    for (variables, arguments, wanted) in MISTAKES {
+        let output = run(variables, arguments);
+        let found = sentence(&output);
+        assert_eq!(found.as_deref(), Some(*wanted), "{variables:?} {arguments:?}: {output:?}");
+    }
+    eventually("the kernel's programs, maps and links are as before", || in_kernel() == baseline);
+}
+
+#[test]
+fn without_privilege_the_agent_says_what_it_needs_and_starts_nothing() {
+    let name = "without_privilege_the_agent_says_what_it_needs_and_starts_nothing";
+    let needs = [Need::Command("setpriv"), Need::Command("bpftool")];
+    let Some(_turn) = enter(name, &needs) else { return };
+    let baseline = in_kernel();
+    for arguments in [&[][..], &["record", "/dev/null"]] {
+        let output = run_as_nobody(&[PORT], arguments);
+        assert_eq!(
+            sentence(&output).as_deref(),
+            Some(
+                "obi: loading eBPF programs is not permitted: run as root, or with CAP_BPF and \
+                 CAP_PERFMON"
+            ),
+            "{arguments:?}: {output:?}"
+        );
+    }
+    eventually("the kernel's programs, maps and links are as before", || in_kernel() == baseline);
+}

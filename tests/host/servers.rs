@@ -1,0 +1,186 @@
+//! Real servers and clients as child processes, each on a port of its own.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::eventually;
+use crate::turn::{app, python, scratch, source};
+
+/// A port nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server with all its processes; they end with it.
+pub(crate) struct Server {
+    child: Child,
+    dir: tempfile::TempDir,
+    pub(crate) port: u16,
+}
+
+/// A command that talks about itself in a file, in a process group of its own.
+fn spawn(command: &mut Command, dir: &Path) -> Child {
+    let output = File::create(dir.join("output")).unwrap();
+    command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|e| panic!("start {command:?}: {e}"))
+}
+
+impl Server {
+    /// Starts a server that listens on `port` and waits until it does.
+    #[track_caller]
+    pub(crate) fn start(port: u16, command: &mut Command) -> Self {
+        Self::start_in(scratch(), port, command)
+    }
+
+    #[track_caller]
+    fn start_in(dir: tempfile::TempDir, port: u16, command: &mut Command) -> Self {
+        let child = spawn(command, dir.path());
+        let mut server = Self { child, dir, port };
+        eventually("the server listens", || {
+            let ended = server.child.try_wait().unwrap();
+            assert!(ended.is_none(), "a server ended at start:\n{}", server.output());
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.dir.path().join("output")).unwrap()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Ends it gently, so that it writes what it buffered, and keeps its files.
+    #[track_caller]
+    pub(crate) fn quit(&mut self) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
+        eventually("the server quits", || self.child.try_wait().unwrap().is_some());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        // Already gone is as good.
+        killpg(group, Signal::SIGKILL).unwrap_or(());
+        self.child.wait().unwrap();
+    }
+}
+
+/// What nginx answers below each path: status and body.
+pub(crate) const ANSWERS: [(&str, u16, usize); 4] =
+    [("/r/", 200, 200), ("/missing/", 404, 9), ("/error/", 503, 31), ("/empty/", 204, 0)];
+
+/// nginx with an access log of ours, in `access.log`; `/call/ID` goes to `backend`/ID, any path
+/// besides [`ANSWERS`] gets 200 and `ok`.
+#[track_caller]
+pub(crate) fn nginx(workers: usize, backend: Option<&str>) -> Server {
+    let (dir, port) = (scratch(), free_port());
+    let at = dir.path().display();
+    let mut locations = String::from("location / { return 200 \"ok\\n\"; }\n");
+    for (path, status, size) in ANSWERS {
+        locations += &match size {
+            0 => format!("location {path} {{ return {status}; }}\n"),
+            _ => format!("location {path} {{ return {status} \"{}\"; }}\n", "x".repeat(size)),
+        };
+    }
+    if let Some(backend) = backend {
+        locations += &format!(
+            "location /call/ {{ proxy_http_version 1.1; proxy_set_header Connection \"\"; \
+             proxy_pass {backend}/; }}\n"
+        );
+    }
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
+        .collect();
+    let configuration = format!(
+        "daemon off;\nuser root;\nworker_processes {workers};\npid {at}/pid;\n\
+         error_log {at}/error.log warn;\nevents {{ worker_connections 4096; }}\nhttp {{\n\
+         log_format oracle '$request_method $request_uri $status $body_bytes_sent \
+         $content_length $request_length $request_time';\n\
+         access_log {at}/access.log oracle buffer=256k flush=1s;\n{temporary}\
+         default_type text/plain;\nkeepalive_requests 100000000;\nkeepalive_timeout 300;\n\
+         server {{\nlisten 127.0.0.1:{port} backlog=4096;\n{locations}}}\n}}\n"
+    );
+    let file = dir.path().join("nginx.conf");
+    fs::write(&file, configuration).unwrap();
+    let error_log = dir.path().join("error.log");
+    Server::start_in(dir, port, Command::new("nginx").arg("-c").arg(file).arg("-e").arg(error_log))
+}
+
+/// Python's http.server with a thread a connection.
+#[track_caller]
+pub(crate) fn threaded(backend: Option<&str>) -> Server {
+    let port = free_port();
+    let mut command = Command::new(python("python"));
+    command.arg(source("python/threaded.py")).arg(port.to_string()).args(backend);
+    Server::start(port, &mut command)
+}
+
+/// Flask under gunicorn, two processes of four threads.
+#[track_caller]
+pub(crate) fn gunicorn(backend: Option<&str>) -> Server {
+    let port = free_port();
+    let mut command = Command::new(python("gunicorn"));
+    command
+        .args(["--workers", "2", "--threads", "4", "--keep-alive", "60", "--bind"])
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("flask_app:app")
+        .env("BACKEND", backend.unwrap_or_default())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(source("python"));
+    Server::start(port, &mut command)
+}
+
+#[track_caller]
+pub(crate) fn node(backend: Option<&str>) -> Server {
+    let port = free_port();
+    let mut command = Command::new("node");
+    command.arg(source("node/server.js")).arg(port.to_string()).args(backend);
+    Server::start(port, &mut command)
+}
+
+#[track_caller]
+pub(crate) fn go(backend: Option<&str>) -> Server {
+    let port = free_port();
+    Server::start(port, Command::new(app("go")).arg("server").arg(port.to_string()).args(backend))
+}
+
+/// The C server in one of its shapes.
+#[track_caller]
+pub(crate) fn httpd(shape: &str) -> Server {
+    let port = free_port();
+    Server::start(port, Command::new(app("httpd")).arg(port.to_string()).arg(shape))
+}
+
+/// Runs a client to its end; it must succeed.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) {
+    let dir = scratch();
+    let status = spawn(command, dir.path()).wait().unwrap();
+    let output = fs::read_to_string(dir.path().join("output")).unwrap();
+    assert!(status.success(), "{command:?} ended with {status}:\n{output}");
+}

@@ -1,0 +1,76 @@
+//! Whether a test can run here, and its turn.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a test cannot do without, besides root, BTF and the agent itself.
+pub(crate) enum Need {
+    /// A command in `PATH`.
+    Command(&'static str),
+    /// A program that `tests/scripts/apps.sh` builds.
+    App(&'static str),
+    /// A command of the Python environment that `tests/scripts/deps.sh` makes.
+    Python(&'static str),
+}
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for this test's turn. `None`, said by name, when something it needs is missing.
+#[track_caller]
+pub(crate) fn enter(test: &str, needs: &[Need]) -> Option<MutexGuard<'static, ()>> {
+    let own = [
+        (!nix::unistd::geteuid().is_root()).then(|| "root".to_owned()),
+        (!Path::new("/sys/kernel/btf/vmlinux").exists()).then(|| "BTF of the kernel".to_owned()),
+        (!agent_binary().exists()).then(|| format!("{}", agent_binary().display())),
+    ];
+    let missing = own.into_iter().flatten().chain(needs.iter().filter_map(missing)).next();
+    let Some(missing) = missing else {
+        return Some(TURN.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let line = format!("SKIP {test}: {missing} missing");
+    assert!(std::env::var("REQUIRE_KERNEL").as_deref() != Ok("1"), "{line}");
+    eprintln!("{line}");
+    None
+}
+
+fn missing(need: &Need) -> Option<String> {
+    let (name, there) = match need {
+        Need::Command(name) => (name, in_path(name)),
+        Need::App(name) => (name, app(name).exists()),
+        Need::Python(name) => (name, python(name).exists()),
+    };
+    (!there).then(|| (*name).to_owned())
+}
+
+fn in_path(name: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').any(|folder| Path::new(folder).join(name).exists())
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `target/release/obi`, or what `OBI_BIN` names.
+pub(crate) fn agent_binary() -> PathBuf {
+    std::env::var("OBI_BIN").map_or_else(|_| root().join("target/release/obi"), PathBuf::from)
+}
+
+pub(crate) fn app(name: &str) -> PathBuf {
+    root().join("target/apps").join(name)
+}
+
+/// A script or folder of `tests/apps`.
+pub(crate) fn source(name: &str) -> PathBuf {
+    root().join("tests/apps").join(name)
+}
+
+pub(crate) fn python(name: &str) -> PathBuf {
+    let deps = std::env::var("OBI_DEPS").map_or_else(|_| root().join(".deps"), PathBuf::from);
+    deps.join("venv/bin").join(name)
+}
+
+/// A folder of this test's own, in memory.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("obi-test-").tempdir_in("/dev/shm").unwrap()
+}

@@ -1,0 +1,245 @@
+//! What is lost is missing, never invented, and always counted.
+
+use obi::abi::RawBatch;
+use obi::semconv::AttrKey;
+use obi::telemetry::Counter;
+
+use super::host::{Host, Recv, Send, get, ok};
+
+#[test]
+fn a_gap_inside_a_body_is_harmless() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/a"));
+    host.moves(1, Send, "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n0123456789");
+    host.reserve(1, Send, 10);
+    host.moves(1, Send, "0123456789");
+    host.decode();
+    assert_eq!(host.lines(), ["GET /a 200"]);
+    assert_eq!((host.count(Counter::Gaps), host.count(Counter::StreamsLost)), (0, 0));
+}
+
+#[test]
+fn a_gap_inside_a_head_loses_the_stream_until_the_next_message() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, "GET /cut HTTP/1.1\r\nHo");
+    host.reserve(1, Recv, 50);
+    host.moves(1, Recv, &get("/next"));
+    host.pause(249);
+    assert_eq!(host.count(Counter::Gaps), 0);
+    host.pause(1);
+    assert_eq!((host.count(Counter::Gaps), host.count(Counter::GapBytes)), (1, 50));
+    assert_eq!((host.count(Counter::StreamsLost), host.count(Counter::StreamsFound)), (1, 1));
+    host.moves(1, Send, &ok("for the cut one"));
+    host.moves(1, Send, &ok("for the next"));
+    host.decode();
+    let size = |path| host.out.attr_i64(host.span(path), AttrKey::HttpResponseBodySize);
+    assert_eq!((size("/cut"), size("/next")), (Some(15), Some(12)));
+    assert_eq!(host.lines(), ["GET /cut 200", "GET /next 200"]);
+}
+
+#[test]
+fn a_gap_that_is_filled_in_time_was_none() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    let at = host.reserve(1, Recv, 10);
+    host.moves(1, Recv, "TTP/1.1\r\n\r\n");
+    host.pause(249);
+    host.late(1, Recv, at, "GET /gap H");
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /gap 200"]);
+    assert_eq!(host.count(Counter::Gaps), 0);
+}
+
+#[test]
+fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.reserve(1, Recv, 5);
+    for n in 0..15 {
+        host.moves(1, Recv, &get(&format!("/{n}")));
+    }
+    host.decode();
+    assert_eq!(host.count(Counter::Gaps), 0);
+    let stages = host.decoder.ledger();
+    assert_eq!((stages[0].in_flight, stages[1].in_flight), (15, 0));
+    host.moves(1, Recv, &get("/15"));
+    host.decode();
+    assert_eq!(host.count(Counter::Gaps), 1);
+    assert_eq!(host.decoder.ledger()[1].in_flight, 16);
+}
+
+#[test]
+fn the_table_is_bounded_and_the_least_recently_used_connection_ends_first() {
+    let mut host = Host::with_unknown_process(2);
+    host.decoder.fact(crate::support::wire::fact(crate::support::wire::TGID, "svc"));
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/1")); // 2 ms
+    host.wire.open(2);
+    host.moves(2, Recv, &get("/2")); // 4 ms
+    host.moves(1, Send, "HTTP/1.1 200 OK\r\n");
+    host.wire.open(3);
+    host.moves(2, Send, &ok("too late"));
+    host.moves(1, Send, "Content-Length: 0\r\n\r\n");
+    host.decode();
+    assert_eq!(host.lines(), ["GET /2 -", "GET /1 200"]);
+    assert_eq!(host.times("/2"), (4, 4));
+    assert_eq!(host.count(Counter::ConnectionsEvicted), 1);
+    assert_eq!(host.count(Counter::RecordWithoutOpen), 1);
+}
+
+#[test]
+fn a_request_still_open_at_the_close_ends_there_without_a_status() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/a")); // 2 ms
+    host.close(1); // 3 ms
+    host.decode();
+    assert_eq!(host.lines(), ["GET /a -"]);
+    assert_eq!(host.times("/a"), (2, 3));
+    let observed = host.out.attr(host.span("/a"), AttrKey::HttpResponseObserved);
+    assert_eq!(observed, Some(obi::model::attrs::AttrValue::Bool(false)));
+    assert_eq!(host.count(Counter::Unanswered), 1);
+    assert_eq!(host.decoder.ledger()[1].in_flight, 0);
+}
+
+#[test]
+fn a_response_cut_by_the_close_ends_with_its_last_byte() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/cut")); // 2 ms
+    host.moves(1, Send, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"); // 3
+    host.moves(1, Send, "7\r\nwo"); // 4
+    host.close(1); // 5
+    host.decode();
+    assert_eq!(host.lines(), ["GET /cut 200"]);
+    assert_eq!(host.times("/cut"), (2, 4));
+    assert_eq!(host.count(Counter::ResponseCut), 1);
+}
+
+#[test]
+fn a_response_whose_framing_is_lost_ends_where_the_next_one_is_found() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/lost")); // 2 ms
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    host.call(1, Send, head.as_bytes(), 100, b"data"); // 3
+    host.moves(1, Recv, &get("/found")); // 4
+    host.moves(1, Send, &ok("")); // 5
+    host.decode();
+    assert_eq!(host.lines(), ["GET /lost 200", "GET /found 200"]);
+    assert_eq!((host.times("/lost"), host.times("/found")), ((2, 3), (4, 5)));
+    assert_eq!((host.count(Counter::StreamsLost), host.count(Counter::StreamsFound)), (1, 1));
+    assert_eq!(host.count(Counter::LostBytes), 104);
+}
+
+#[test]
+fn what_is_open_when_the_agent_stops_is_told_as_far_as_it_is_known() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Send, &get("/stream")); // 2 ms
+    host.moves(1, Recv, "HTTP/1.0 200 OK\r\n\r\nhel"); // 3
+    host.wire.open(2);
+    host.moves(2, Send, &get("/silent")); // 5
+    host.decode();
+    assert_eq!(host.decoder.ledger()[1].in_flight, 2);
+    host.decoder.finish(&mut host.out);
+    assert_eq!(host.lines(), ["GET /stream 200", "GET /silent -"]);
+    assert_eq!((host.times("/stream"), host.times("/silent")), ((2, 3), (5, 5)));
+    let size = host.out.attr_i64(host.span("/stream"), AttrKey::HttpResponseBodySize);
+    assert_eq!(size, Some(3));
+    assert_eq!(host.decoder.ledger()[1].in_flight, 0);
+}
+
+#[test]
+fn a_body_without_a_length_ends_with_the_stream() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Send, &get("/old")); // 2 ms
+    host.moves(1, Recv, "HTTP/1.0 200 OK\r\n\r\nhel"); // 3
+    host.moves(1, Recv, "lo"); // 4
+    host.decode();
+    assert_eq!(host.lines().len(), 0);
+    host.eof(1); // 5
+    host.decode();
+    assert_eq!(host.lines(), ["GET /old 200"]);
+    assert_eq!(host.times("/old"), (2, 4));
+    let size = host.out.attr_i64(host.span("/old"), AttrKey::HttpResponseBodySize);
+    assert_eq!(size, Some(5));
+}
+
+#[test]
+fn a_close_waits_for_records_that_other_threads_still_have_to_deliver() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/late"));
+    let at = host.reserve(1, Send, ok("abc").len() as u64);
+    host.close(1);
+    host.decode();
+    assert_eq!(host.lines().len(), 0);
+    host.late(1, Send, at, &ok("abc"));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /late 200"]);
+    assert_eq!(host.count(Counter::UnseenBytes), 0);
+}
+
+#[test]
+fn a_close_waits_five_seconds_for_what_was_not_read_and_counts_what_did_not_come() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/never")); // 2 ms
+    host.reserve(1, Send, 77);
+    host.close(1); // 3
+    host.pause(4_999);
+    assert_eq!(host.lines().len(), 0);
+    host.pause(1);
+    assert_eq!(host.lines(), ["GET /never -"]);
+    assert_eq!(host.times("/never"), (2, 3));
+    assert_eq!(host.count(Counter::UnseenBytes), 77);
+}
+
+#[test]
+fn a_connection_that_opens_again_is_a_new_one() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/one"));
+    host.wire.open(1);
+    host.late(1, Recv, 0, &get("/two"));
+    host.late(1, Send, 0, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /one -", "GET /two 200"]);
+    assert_eq!(host.count(Counter::ConnectionsReopened), 1);
+}
+
+#[test]
+fn records_that_cannot_be_decoded_are_counted_by_reason() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.wire.batch.push(b"short");
+    host.moves(1, Recv, &get("/a"));
+    let mut cut = RawBatch::default();
+    for record in host.wire.batch.iter() {
+        cut.push(record.get(..record.len() - 1).unwrap());
+    }
+    host.decoder.decode(&cut, &mut host.out);
+    assert_eq!(host.count(Counter::RecordsIn), 3);
+    assert_eq!(host.count(Counter::RecordShort), 1);
+    assert_eq!(host.count(Counter::RecordLength), 2);
+    assert!(host.decoder.ledger().iter().all(obi::telemetry::Stage::balanced));
+}
+
+#[test]
+fn a_message_that_breaks_a_rule_is_counted_and_the_next_one_is_found() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, "GET /a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx");
+    host.moves(1, Send, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n");
+    host.moves(1, Recv, &get("/b"));
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /a 400", "GET /b 200"]);
+    assert_eq!(host.count(Counter::InvalidContentLength), 1);
+    assert_eq!(host.count(Counter::StreamsFound), 1);
+}

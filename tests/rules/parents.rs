@@ -1,0 +1,216 @@
+//! A call is a child of the one request its thread works on, or a root.
+
+use obi::model::ids::{SpanId, Tid, TraceId};
+use obi::telemetry::Counter;
+
+use super::host::{Host, Recv, Send, get, ok};
+use crate::support::wire::TGID;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const H: TraceId = TraceId([
+    0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c,
+]);
+
+fn with_header(path: &str, trace: &str, parent: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: h\r\ntraceparent: 00-{trace}-{parent}-01\r\n\r\n")
+}
+
+fn on_thread(host: &mut Host, tid: u32) {
+    host.thread = (TGID, Tid(tid));
+}
+
+/// A whole call on a connection of its own.
+fn call(host: &mut Host, conn: u64, request: &str) {
+    host.wire.open(conn);
+    host.moves(conn, Send, request);
+    host.moves(conn, Recv, &ok(""));
+}
+
+/// A request comes in and stays open.
+fn asked(host: &mut Host, conn: u64, request: &str) {
+    host.wire.open(conn);
+    host.moves(conn, Recv, request);
+}
+
+fn answered(host: &mut Host, conn: u64) {
+    host.moves(conn, Send, &ok(""));
+}
+
+#[track_caller]
+fn is_child(host: &Host, child: &str, parent: &str) {
+    let (child, parent) = (host.span(child).ctx, host.span(parent).ctx);
+    assert_eq!(child.trace_id, parent.trace_id);
+    assert_eq!(child.parent_id, parent.span_id);
+    assert_ne!(child.span_id, parent.span_id);
+}
+
+#[track_caller]
+fn is_root(host: &Host, path: &str) {
+    let ctx = host.span(path).ctx;
+    assert_eq!(ctx.parent_id, SpanId::NONE);
+    assert!(!ctx.trace_id.is_none() && !ctx.span_id.is_none());
+    assert_eq!(ctx.flags, 1);
+}
+
+#[test]
+fn a_call_made_while_one_request_is_open_is_its_child() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    call(&mut host, 2, &get("/out"));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/in");
+    is_child(&host, "/out", "/in");
+    assert_eq!(host.count(Counter::ParentFound), 1);
+}
+
+#[test]
+fn with_two_open_requests_a_call_is_a_root() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/a"));
+    asked(&mut host, 2, &get("/b"));
+    call(&mut host, 3, &get("/out"));
+    answered(&mut host, 2);
+    // Only /a is open, but /b was read since.
+    call(&mut host, 4, &get("/out2"));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/out");
+    is_root(&host, "/out2");
+    assert_eq!(host.count(Counter::ParentAmbiguous), 2);
+}
+
+#[test]
+fn a_call_after_the_response_is_a_root() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    on_thread(&mut host, 555);
+    answered(&mut host, 1);
+    on_thread(&mut host, TGID.0);
+    call(&mut host, 2, &get("/out"));
+    host.decode();
+    is_root(&host, "/out");
+    assert_eq!(host.count(Counter::ParentNone), 1);
+}
+
+#[test]
+fn a_call_after_an_early_response_is_a_root_although_the_request_goes_on() {
+    let mut host = Host::new();
+    asked(&mut host, 1, "POST /in HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
+    answered(&mut host, 1);
+    call(&mut host, 2, &get("/out"));
+    host.moves(1, Recv, "cd");
+    host.decode();
+    is_root(&host, "/out");
+    assert_eq!(host.lines(), ["GET /out 200", "POST /in 200"]);
+}
+
+#[test]
+fn a_call_on_another_thread_is_a_root() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    on_thread(&mut host, 555);
+    call(&mut host, 2, &get("/out"));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/out");
+}
+
+#[test]
+fn each_request_of_a_kept_connection_has_its_own_children() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.wire.open(2);
+    for n in 0..3 {
+        host.moves(1, Recv, &get(&format!("/in{n}")));
+        host.moves(2, Send, &get(&format!("/out{n}")));
+        host.moves(2, Recv, &ok(""));
+        answered(&mut host, 1);
+    }
+    host.decode();
+    for n in 0..3 {
+        is_child(&host, &format!("/out{n}"), &format!("/in{n}"));
+    }
+    assert_ne!(host.span("/in0").ctx.trace_id, host.span("/in1").ctx.trace_id);
+}
+
+#[test]
+fn a_request_that_ended_with_its_connection_is_nobodys_parent() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.close(1);
+    call(&mut host, 2, &get("/out"));
+    host.decode();
+    is_root(&host, "/out");
+}
+
+#[test]
+fn a_closed_connection_that_waits_for_late_records_is_nobodys_parent() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.reserve(1, Send, 10);
+    host.close(1);
+    call(&mut host, 2, &get("/out"));
+    host.pause(5_000);
+    is_root(&host, "/out");
+    is_root(&host, "/in");
+}
+
+#[test]
+fn a_request_that_carries_a_context_continues_it() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &with_header("/in", TRACE, "b7ad6b7169203331"));
+    call(&mut host, 2, &get("/out"));
+    answered(&mut host, 1);
+    host.decode();
+    let ctx = host.span("/in").ctx;
+    assert_eq!(ctx.trace_id, H);
+    assert_eq!(ctx.parent_id, SpanId([0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31]));
+    is_child(&host, "/out", "/in");
+}
+
+#[test]
+fn a_call_with_a_context_of_its_own_and_no_request_open_continues_that() {
+    let mut host = Host::new();
+    call(&mut host, 1, &with_header("/out", TRACE, "00f067aa0ba902b7"));
+    host.decode();
+    let ctx = host.span("/out").ctx;
+    assert_eq!(ctx.trace_id, H);
+    assert_eq!(ctx.parent_id, SpanId([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
+}
+
+#[test]
+fn a_context_forwarded_unchanged_makes_a_child_of_the_request() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &with_header("/in", TRACE, "b7ad6b7169203331"));
+    call(&mut host, 2, &with_header("/out", TRACE, "b7ad6b7169203331"));
+    answered(&mut host, 1);
+    host.decode();
+    is_child(&host, "/out", "/in");
+    let parent = host.span("/in").ctx.parent_id;
+    assert_ne!(host.span("/out").ctx.span_id, parent);
+}
+
+#[test]
+fn a_span_the_application_made_itself_keeps_its_id() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &with_header("/in", TRACE, "b7ad6b7169203331"));
+    call(&mut host, 2, &with_header("/out", TRACE, "00f067aa0ba902b7"));
+    answered(&mut host, 1);
+    host.decode();
+    is_child(&host, "/out", "/in");
+    let own = SpanId([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
+    assert_eq!(host.span("/out").ctx.span_id, own);
+}
+
+#[test]
+fn a_foreign_context_wins_over_the_thread() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    call(&mut host, 2, &with_header("/out", TRACE, "00f067aa0ba902b7"));
+    answered(&mut host, 1);
+    host.decode();
+    let ctx = host.span("/out").ctx;
+    assert_eq!(ctx.trace_id, H);
+    assert_eq!(ctx.parent_id, SpanId([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
+}

@@ -1,0 +1,106 @@
+#!/bin/bash
+# Installs what is missing, and says what: deps.sh GROUP...   (build test vm)
+#
+#   build  clang and what libbpf-sys needs to compile libbpf, libelf and zlib from source
+#   test   servers, clients and languages that the host tests and the demo run
+#   vm     QEMU and virtme-ng
+#
+# Debian packages are installed with apt, as root; Python packages go into <deps>/venv. What is
+# there already, however it came, is left alone.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# What must be there -> the Debian package that brings it. A name with a slash is a file, any
+# other a command.
+BUILD="
+	clang-19=clang-19 clang-format-19=clang-format-19 llvm-strip-19=llvm-19 gcc=gcc make=make
+	/usr/include/libelf.h=libelf-dev /usr/include/zlib.h=zlib1g-dev /usr/include/stdio.h=libc6-dev
+	gawk=gawk autoconf=autoconf automake=automake autopoint=autopoint gettext=gettext flex=flex
+	bison=bison pkg-config=pkg-config libtoolize=libtool"
+TEST="
+	nginx=nginx-light wrk=wrk hey=hey curl=curl ip=iproute2 python3=python3
+	/usr/bin/python3=python3 node=nodejs go=golang-go bpftool=bpftool gcc=gcc git=git"
+VM="
+	qemu-system-$(uname -m)=qemu-system-x86 busybox=busybox-static depmod=kmod python3=python3
+	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring ip=iproute2"
+
+present() { # present COMMAND-OR-FILE
+	case $1 in
+	*/*) [ -e "$1" ] ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+missing_packages() { # missing_packages "what=package ..."
+	local entry
+	for entry in $1; do
+		present "${entry%%=*}" || echo "${entry#*=}"
+	done | sort -u
+}
+
+# Installing a server package must not start the server: Debian asks this file first.
+forbid_services() {
+	[ ! -e /usr/sbin/policy-rc.d ] || return 0
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+	chmod +x /usr/sbin/policy-rc.d
+	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+}
+
+UPDATED=
+install_packages() { # install_packages PACKAGE...
+	[ $# -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] || die "missing Debian packages: $*; run as root: apt-get install $*"
+	command -v apt-get >/dev/null || die "missing and not a Debian system, install yourself: $*"
+	export DEBIAN_FRONTEND=noninteractive
+	forbid_services
+	if [ -z "$UPDATED" ]; then
+		say "apt-get update"
+		apt-get update -qq
+		UPDATED=1
+	fi
+	say "installing Debian packages: $*"
+	apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+venv() { # venv WHAT-IS-IN-BIN PIP-ARGUMENTS...
+	local wanted=$1
+	shift
+	[ ! -x "$DEPS/venv/bin/$wanted" ] || return 0
+	if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+		install_packages python3-venv
+	fi
+	say "installing Python packages into $DEPS/venv: $*"
+	[ -x "$DEPS/venv/bin/pip" ] || python3 -m venv "$DEPS/venv"
+	"$DEPS/venv/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
+rust() {
+	command -v cargo >/dev/null || die "no cargo in PATH: install a Rust toolchain first (rustup, 1.90 or newer)"
+}
+
+[ $# -gt 0 ] || set -- build test vm
+for group in "$@"; do
+	case $group in
+	build)
+		rust
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$BUILD")
+		;;
+	test)
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$TEST")
+		venv gunicorn -r "$ROOT/tests/apps/python/requirements.txt"
+		;;
+	vm)
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$VM")
+		# The kernels come from the mirror that apt knows; it must have been asked once.
+		if [ -z "$UPDATED" ] && [ "$(id -u)" = 0 ] && ! ls /var/lib/apt/lists/*Release >/dev/null 2>&1; then
+			say "apt-get update"
+			apt-get update -qq
+		fi
+		venv vng virtme-ng==1.42
+		;;
+	*) die "unknown group $group: build, test, vm" ;;
+	esac
+done

@@ -1,0 +1,17 @@
+#!/bin/bash
+# The live tests on the running kernel, as root, one after the other: host.sh [FILTER...]
+#
+# OBI_TEST_SECONDS scales the load tests (30 unless given); with REQUIRE_KERNEL=1 a test that
+# cannot run fails instead of being skipped.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+[ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
+[ "$(id -u)" = 0 ] || die "the live tests attach eBPF programs and need root"
+"$ROOT/tests/scripts/apps.sh"
+targets=()
+for name in "${LIVE_TESTS[@]}"; do
+	targets+=(--test "$name")
+done
+cargo test --no-fail-fast --target "$TARGET" "${targets[@]}" -- --test-threads=1 --nocapture "$@"

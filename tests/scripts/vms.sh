@@ -1,0 +1,41 @@
+#!/bin/bash
+# The live tests that run on every kernel, in VMs: vms.sh SERIES...
+#
+# Each kernel names the front ends to try and what must come of it: auto=tracepoint means that
+# `auto` must choose tracepoint there.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+front_ends() {
+	case $1 in
+	5.10 | 6.1) echo "auto=fentry" ;;
+	*) echo "auto=tracepoint fentry=fentry" ;;
+	esac
+}
+
+[ $# -gt 0 ] || die "usage: vms.sh SERIES...   (5.10 6.1 6.12 7.2)"
+[ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
+"$ROOT/tests/scripts/apps.sh"
+
+# What the guest runs: of `host` the conversation, of every other live test all of it.
+commands="true"
+for name in "${LIVE_TESTS[@]}"; do
+	binary=$(cargo test --target "$TARGET" --test "$name" --no-run --message-format=json |
+		grep -o '"executable":"[^"]*/'"$name"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
+	[ -x "$binary" ] || die "the live test binary $name was not built"
+	filter=
+	[ "$name" != host ] || filter=conversation
+	commands+="; $(printf %q "$binary") --test-threads=1 --nocapture $filter || failed=1"
+done
+
+failed=
+for series in "$@"; do
+	began=$SECONDS
+	OBI_FRONT_ENDS=$(front_ends "$series") OBI_DEPS=$DEPS \
+		VM_ENV="OBI_FRONT_ENDS OBI_DEPS OBI_TEST_SECONDS REQUIRE_KERNEL RUST_BACKTRACE" \
+		"$ROOT/tests/scripts/vm.sh" "$series" -- sh -c "failed=0; $commands; exit \$failed" ||
+		failed+=" $series"
+	say "kernel $series: $((SECONDS - began)) s"
+done
+[ -z "$failed" ] || die "tests failed on kernel$failed"
