@@ -54,6 +54,32 @@ fn a_gap_that_is_filled_in_time_was_none() {
 }
 
 #[test]
+fn gaps_of_both_directions_are_given_up_together_so_that_no_answer_overtakes_its_request() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Send, "GET /before HTTP/1.1\r\nHost: test\r\n");
+    host.reserve(1, Send, 2);
+    host.reserve(1, Recv, 41);
+    for path in ["/after-0", "/after-1", "/after-2"] {
+        host.moves(1, Send, &get(path));
+        for byte in ok(path).chars() {
+            host.moves(1, Recv, &byte.to_string());
+        }
+    }
+    host.decode();
+    host.pause(250);
+    host.close(1);
+    host.pause(5000);
+    let wanted = ["GET /after-0 200", "GET /after-1 200", "GET /after-2 200", "GET /before -"];
+    let mut lines = host.lines();
+    lines.sort_unstable();
+    assert_eq!(lines, wanted);
+    let size = |path| host.out.attr_i64(host.span(path), AttrKey::HttpResponseBodySize);
+    assert_eq!(["/after-0", "/after-1", "/after-2"].map(size), [Some(8); 3]);
+    assert_eq!(host.count(Counter::ResponseWithoutRequest), 0);
+}
+
+#[test]
 fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
     let mut host = Host::new();
     host.wire.open(1);

@@ -83,7 +83,8 @@ impl Exchanges {
     /// Takes a response. `requests_lost`: the request stream was lost and no request was found
     /// since. `responses_lost`: this is the first response after a loss.
     pub(super) fn answer(&mut self, requests_lost: bool, responses_lost: bool) -> Answer {
-        if responses_lost && self.waiting.len() > 1 {
+        // One that was told to wait waits for the first request that came since.
+        if responses_lost && self.waiting.len() > 1 && !self.told_to_wait {
             if self.pipelined {
                 self.adrift = true;
                 return Answer::Adrift;

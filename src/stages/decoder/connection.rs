@@ -143,7 +143,7 @@ impl Connection {
                 engine.tally.count(Counter::OutOfOrder);
                 stream.keep_ahead(record, engine.now, &mut engine.tally);
                 if stream.ahead_full() {
-                    self.give_up_gap(dir, engine, out);
+                    self.give_up_gaps(dir, engine, out);
                 }
             }
         }
@@ -154,6 +154,19 @@ impl Connection {
         while let Some(ahead) = self.streams[dir.index()].take_ready() {
             self.accept(dir, &ahead.record(), engine, out);
         }
+    }
+
+    /// Takes the first gap of a direction for lost, and one of the other direction that is no
+    /// younger: behind it may stand the requests that the messages here answer. Requests go first.
+    fn give_up_gaps(&mut self, dir: Direction, engine: &mut Engine, out: &mut SpanBatch) {
+        let other = dir.flip();
+        let since = |dir: Direction| self.streams[dir.index()].gap_since;
+        if since(other).is_none_or(|gap| Some(gap) > since(dir)) {
+            return self.give_up_gap(dir, engine, out);
+        }
+        let requests = self.pairing.requests(&engine.exchanges).unwrap_or(other);
+        self.give_up_gap(requests, engine, out);
+        self.give_up_gap(requests.flip(), engine, out);
     }
 
     /// Takes the first gap of a direction for lost.
@@ -343,7 +356,7 @@ impl Connection {
         });
         for (dir, (gap, blocked)) in BOTH.into_iter().zip(due) {
             if gap {
-                self.give_up_gap(dir, engine, out);
+                self.give_up_gaps(dir, engine, out);
             }
             if blocked {
                 self.unblock(dir);

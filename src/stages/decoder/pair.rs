@@ -184,6 +184,11 @@ impl Pairing {
         self.tail = slot;
     }
 
+    /// The direction of the oldest open exchange's request.
+    pub(super) fn requests(&self, exchanges: &Exchanges) -> Option<Direction> {
+        exchanges.get(self.head).map(|exchange| exchange.dir)
+    }
+
     /// The oldest open exchange with `key` that has no response yet.
     pub(super) fn answered_by(&self, key: ExchangeKey, exchanges: &Exchanges) -> Option<u32> {
         self.slots(exchanges).find(|slot| {
