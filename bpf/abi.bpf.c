@@ -26,6 +26,7 @@ struct listener_record abi_listener_record = {};
 struct self_record abi_self_record = {};
 struct verdict abi_verdict = {};
 struct selection abi_selection = {};
+struct judgement abi_judgement = {};
 struct end_key abi_end_key = {};
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

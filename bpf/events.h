@@ -100,6 +100,7 @@ enum selection_state {
 	SELECTION_DENIED = 1,
 	SELECTION_SELECTED = 2,
 	SELECTION_PENDING = 3, /* after exec, until user space has judged the executable */
+	SELECTION_REFUSED = 4, /* judged; another exec or listen asks anew */
 };
 
 /* verdict.mode */
@@ -184,8 +185,7 @@ struct listen_event {
 	__u32 ns_tgid;
 	__u32 netns;
 	__u16 port;
-	__u8 selected; /* the port bitmap matched: the kernel selected the process by itself */
-	__u8 _pad[5];
+	__u8 _pad[6];
 };
 
 /* Output of the task iterator: one per process. */
@@ -223,8 +223,16 @@ struct verdict {
 
 /* sel_by_tgid */
 struct selection {
-	__u32 state;  /* enum selection_state */
-	__u32 budget; /* records left while pending */
+	__u64 since_ns; /* time of the record by which user space was asked, or 0 */
+	__u32 state;	/* enum selection_state */
+	__u32 budget;	/* records left while pending */
+};
+
+/* judged_by_tgid */
+struct judgement {
+	__u64 since_ns; /* of the selection that was judged */
+	__u32 state;	/* SELECTION_SELECTED or SELECTION_REFUSED */
+	__u32 _pad;
 };
 
 /* own_ends: the agent's end of one of its connections, as the other side sees its peer. */

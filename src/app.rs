@@ -25,7 +25,7 @@ use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::getpid;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::config::{self, Config};
 use crate::discovery::{self, Discovery, HostFacts, Selectors};
@@ -37,7 +37,7 @@ use crate::stages::decorator::{self, Decorator};
 use crate::stages::exporter::{self, Exporter};
 use crate::stages::loader::{self, FrontEnd, KernelMaps, LoadConfig, Loaded};
 use crate::stages::reader::{self, Reader};
-use crate::telemetry::{Counters, Ledger, Stage};
+use crate::telemetry::{Counter, Counters, Ledger, Stage};
 use record::RecorderStage;
 pub use record::replay;
 use wires::Wires;
@@ -99,7 +99,7 @@ pub fn load_config(config: &Config) -> Result<LoadConfig> {
 }
 
 /// Discovery as configured.
-pub fn new_discovery(config: &Config) -> Discovery {
+pub fn new_discovery(config: &Config, counters: Arc<Counters>) -> Discovery {
     let selection = &config.selection;
     let exe = selection.exe.clone();
     let selectors = Selectors {
@@ -109,7 +109,7 @@ pub fn new_discovery(config: &Config) -> Discovery {
         service_name: selection.service_name.clone(),
         service_namespace: selection.service_namespace.clone(),
     };
-    Discovery::new(selectors, HostFacts::read(config.resource_attributes.clone()))
+    Discovery::new(selectors, HostFacts::read(config.resource_attributes.clone()), counters)
 }
 
 /// Judges what is there, enters it into the kernel's table, and adopts open connections. The
@@ -127,12 +127,10 @@ pub fn choose_processes(
     let mut decisions = discovery.start(&tasks, &listeners);
     for look in 0..2 {
         for decision in decisions {
-            if let Some(ProcessEvent::Selected { tgid, .. }) = decision.event
-                && !loaded.selects_all()
-            {
-                loaded.maps.select(tgid)?;
+            if let Some(event) = decision.event {
+                loaded.apply_first(event)?;
             }
-            facts.push(decision.fact);
+            facts.extend(decision.fact);
         }
         let listeners = loaded.listeners(None)?.unwrap_or_default();
         decisions = if look == 0 { discovery.more_listeners(&listeners) } else { Vec::new() };
@@ -174,7 +172,7 @@ impl Agent {
         let counters = Arc::new(Counters::default());
         let stop_reader = Arc::new(AtomicBool::new(false));
         let maps = loaded.maps.try_clone()?;
-        let mut discovery = new_discovery(config);
+        let mut discovery = new_discovery(config, Arc::clone(&counters));
         let facts = choose_processes(&mut loaded, &mut discovery)?;
         let wires = Wires::new();
         let (detach, detached) = bounded(0);
@@ -196,7 +194,13 @@ impl Agent {
             .lose_one_record(config.agent.fault);
         let (records, events, to_decoder) = wires.discovery;
         let agent = Self {
-            loader: stage("loader", move || loader_loop(loaded, &wires.loader, &detached))?,
+            loader: {
+                let counters = Arc::clone(&counters);
+                stage("loader", move || {
+                    loader_loop(loaded, &wires.loader, &detached, &counters);
+                    Ok(())
+                })?
+            },
             discovery: stage("discovery", move || discovery.run(&records, &events, &to_decoder))?,
             reader: stage("reader", move || drain.run(wires.reader))?,
             consumer,
@@ -377,20 +381,26 @@ fn loader_loop(
     mut loaded: Loaded,
     events: &Receiver<ProcessEvent>,
     detached: &Receiver<()>,
-) -> Result<()> {
+    counters: &Counters,
+) {
     loop {
         select! {
             recv(detached) -> _ => {
                 loaded.detach();
-                return Ok(());
+                return;
             }
             recv(events) -> event => match event {
-                Ok(event) => loaded.apply(event)?,
+                Ok(event) => {
+                    if let Err(error) = loaded.apply(event) {
+                        counters.add(Counter::LoaderJudgementsFailed, 1);
+                        debug!(error = format!("{error:#}"), "a process is not observed");
+                    }
+                }
                 // Discovery is gone: only the stop is left to wait for.
                 Err(_) => {
                     let _disconnected = detached.recv();
                     loaded.detach();
-                    return Ok(());
+                    return;
                 }
             }
         }

@@ -26,8 +26,10 @@ static __always_inline void control_submitted(void *record)
 static __always_inline int handle_fork(struct task_struct *child, __u64 clone_flags)
 {
 	__u32 parent = current_tgid();
+	__u64 now = bpf_ktime_get_ns();
 	struct process_event *e;
 	struct selection *sel;
+	__u32 state;
 	__u32 tgid;
 
 	if (clone_flags & CLONE_THREAD_)
@@ -35,15 +37,19 @@ static __always_inline int handle_fork(struct task_struct *child, __u64 clone_fl
 	sel = bpf_map_lookup_elem(&sel_by_tgid, &parent);
 	if (!sel && !CFG(select_all))
 		return 0;
+	state = sel ? selection_of(parent, sel) : SELECTION_SELECTED;
+	if (state == SELECTION_REFUSED)
+		return 0;
 	tgid = BPF_CORE_READ(child, tgid);
 	if (sel)
-		selection_set(tgid, sel->state);
-	if (sel && sel->state == SELECTION_DENIED)
+		selection_set(tgid, state, now);
+	if (state == SELECTION_DENIED)
 		return 0;
 	e = control_reserve(struct process_event);
 	if (!e)
 		return 0;
 	header_init(&e->header, EVENT_KIND_PROC_FORK, sizeof(*e));
+	e->header.ktime_ns = now;
 	e->child_tgid = tgid;
 	e->ns_tgid = ns_tgid_of(child);
 	control_submitted(e);
@@ -158,18 +164,20 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 {
 	__u32 tgid = current_tgid();
 	struct selection *sel = bpf_map_lookup_elem(&sel_by_tgid, &tgid);
+	__u64 now = bpf_ktime_get_ns();
 	struct exec_event *e;
 
 	if (sel && sel->state == SELECTION_DENIED)
 		return 0;
 	if (CFG(judge_exec))
-		selection_set(tgid, SELECTION_PENDING);
+		selection_set(tgid, SELECTION_PENDING, now);
 	else if (!sel && !CFG(select_all))
 		return 0;
 	e = control_reserve(struct exec_event);
 	if (!e)
 		return 0;
 	header_init(&e->header, EVENT_KIND_PROC_EXEC, sizeof(*e));
+	e->header.ktime_ns = now;
 	e->ns_tgid = ns_tgid_of(task);
 	e->components = 0;
 	e->path_truncated = 0;
@@ -186,26 +194,30 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 static __always_inline int handle_listen(struct sock *sk)
 {
 	__u16 port = sk->__sk_common.skc_num;
+	__u64 now = bpf_ktime_get_ns();
 	__u32 tgid = current_tgid();
 	struct listen_event *e;
 	struct selection *sel;
+	__u32 state = 0;
 
 	if (!CFG(judge_ports) || !port_selects(port))
 		return 0;
 	sel = bpf_map_lookup_elem(&sel_by_tgid, &tgid);
-	if (sel && sel->state == SELECTION_DENIED)
+	if (sel)
+		state = selection_of(tgid, sel);
+	if (state == SELECTION_DENIED)
 		return 0;
-	if (!sel)
-		selection_set(tgid, CFG(judge_exec) ? SELECTION_PENDING : SELECTION_SELECTED);
+	if (state != SELECTION_SELECTED)
+		selection_set(tgid, CFG(judge_exec) ? SELECTION_PENDING : SELECTION_SELECTED, now);
 	e = control_reserve(struct listen_event);
 	if (!e)
 		return 0;
 	__builtin_memset(e, 0, sizeof(*e));
 	header_init(&e->header, EVENT_KIND_LISTEN, sizeof(*e));
+	e->header.ktime_ns = now;
 	e->ns_tgid = ns_tgid_of((struct task_struct *)bpf_get_current_task());
 	e->netns = sock_netns(sk);
 	e->port = port;
-	e->selected = !CFG(judge_exec);
 	control_submitted(e);
 	return 0;
 }

@@ -243,6 +243,5 @@ fn listen(record: &[u8]) -> Result<ProcessRecord, DecodeError> {
         tgid: Tgid(e.header.tgid),
         ns_tgid: e.ns_tgid,
         port: e.port,
-        selected: e.selected != 0,
     })
 }

@@ -14,6 +14,7 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -21,10 +22,11 @@ use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{
     ListenerFact, ProcessEvent, ProcessFact, ProcessRecord, TaskFact, ThreadModel,
 };
+use crate::telemetry::{Counter, Counters};
 pub use identity::HostFacts;
 pub use procfs::listeners_from_proc;
 
-/// Processes that are remembered at most; beyond, a process is judged by what its record says.
+/// Processes that are remembered at most; beyond, a process is refused and counted.
 pub const PROCESSES_MAX: usize = 65_536;
 
 /// A question about a path.
@@ -56,13 +58,14 @@ impl Selectors {
     }
 }
 
-/// What discovery decided of one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What discovery knows of one process.
+#[derive(Clone, Debug, Default)]
 struct Process {
     ns_tgid: u32,
     exe: String,
     listens: bool,
-    selected: bool,
+    /// What was said of it when it was selected.
+    selected: Option<ProcessFact>,
 }
 
 /// The judge. Pure but for reads of `/proc`.
@@ -73,6 +76,7 @@ pub struct Discovery {
     processes: HashMap<Tgid, Process>,
     /// Decisions not handed out yet.
     decisions: Vec<Decision>,
+    counters: Arc<Counters>,
 }
 
 /// One decision: for the loader, and for the decoder.
@@ -80,14 +84,14 @@ pub struct Discovery {
 pub struct Decision {
     /// To the kernel's table; `None` when the kernel knows already.
     pub event: Option<ProcessEvent>,
-    /// To the decoder.
-    pub fact: ProcessFact,
+    /// To the decoder; `None` when there is nothing new to say of the process.
+    pub fact: Option<ProcessFact>,
 }
 
 impl Discovery {
     /// A judge for `selectors` on the host described by `host`.
-    pub fn new(selectors: Selectors, host: HostFacts) -> Self {
-        Self { selectors, host, processes: HashMap::new(), decisions: Vec::new() }
+    pub fn new(selectors: Selectors, host: HostFacts, counters: Arc<Counters>) -> Self {
+        Self { selectors, host, processes: HashMap::new(), decisions: Vec::new(), counters }
     }
 
     /// Judges everything that was there before the agent. Children of a selected process are
@@ -115,6 +119,14 @@ impl Discovery {
         for tgid in chosen {
             self.select(tgid, KtimeNs(0), &[], true);
         }
+        // The others are judged by what their records say, but that they listen was seen only here.
+        self.processes.retain(|_, process| process.selected.is_some() || process.listens);
+        let refused = self.processes.iter().filter(|(_, process)| process.selected.is_none());
+        let mut refused: Vec<Tgid> = refused.map(|(tgid, _)| *tgid).collect();
+        refused.sort_unstable();
+        for tgid in refused {
+            self.refuse(tgid, KtimeNs(0));
+        }
         std::mem::take(&mut self.decisions)
     }
 
@@ -139,9 +151,7 @@ impl Discovery {
             ProcessRecord::Fork { at, parent, child, child_ns_tgid } => {
                 self.fork(parent, child, child_ns_tgid, at);
             }
-            ProcessRecord::Exit { tgid, .. } => {
-                self.processes.remove(&tgid);
-            }
+            ProcessRecord::Exit { tgid, .. } => self.exit(tgid),
             ProcessRecord::Listen { at, tgid, ns_tgid, .. } => self.listen(tgid, ns_tgid, at),
         }
         std::mem::take(&mut self.decisions)
@@ -150,37 +160,29 @@ impl Discovery {
     fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, path: Option<String>, env: &[u8]) {
         let exe = path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default();
         let before = self.processes.get(&tgid);
-        let was_selected = before.is_some_and(|p| p.selected);
+        let was_selected = before.is_some_and(|p| p.selected.is_some());
         let listens = before.is_some_and(|p| p.listens);
-        let process = Process { ns_tgid, exe, listens, selected: false };
+        let process = Process { ns_tgid, exe, listens, selected: None };
         // Without an executable selector, exec does not change what a selected process is.
         let inherited = self.selectors.exe.is_none() && was_selected;
         let selected = inherited || self.matches(&process);
         self.remember(tgid, process);
-        if selected {
-            self.select(tgid, at, env, false);
-        } else {
-            self.refuse(tgid, at);
-        }
+        self.decide(selected, tgid, at, env, false);
     }
 
     fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
-        let Some(parent) = self.processes.get(&parent) else {
-            if self.selectors.everything {
-                let exe = procfs::executable(ns_tgid).unwrap_or_default();
-                self.remember(child, Process { ns_tgid, exe, ..Process::default() });
-                self.select(child, at, &[], false);
+        let (process, selected) = match self.processes.get(&parent) {
+            Some(parent) => {
+                let process = Process { ns_tgid, selected: None, ..parent.clone() };
+                (process, parent.selected.is_some())
             }
-            return;
+            None => {
+                let exe = procfs::executable(ns_tgid).unwrap_or_default();
+                (Process { ns_tgid, exe, ..Process::default() }, self.selectors.everything)
+            }
         };
-        let process = Process { ns_tgid, ..parent.clone() };
-        let selected = process.selected;
         self.remember(child, process);
-        if selected {
-            self.select(child, at, &[], false);
-        } else {
-            self.refuse(child, at);
-        }
+        self.decide(selected, child, at, &[], false);
     }
 
     fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs) {
@@ -193,14 +195,20 @@ impl Discovery {
             },
         };
         process.listens = true;
-        let known = process.selected;
+        let known = process.selected.is_some();
         let selected = known || self.matches(&process);
         self.remember(tgid, process);
-        if selected && !known {
-            self.select(tgid, at, &[], true);
-        } else if !selected {
-            self.refuse(tgid, at);
+        if known {
+            // The kernel may have asked before it heard of the selection.
+            self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
+        } else {
+            self.decide(selected, tgid, at, &[], true);
         }
+    }
+
+    fn exit(&mut self, tgid: Tgid) {
+        self.processes.remove(&tgid);
+        self.answer(ProcessEvent::Exited { tgid }, None);
     }
 
     /// Whether the process fulfils every criterion that is set.
@@ -213,9 +221,19 @@ impl Discovery {
         exe && ports
     }
 
+    fn decide(&mut self, select: bool, tgid: Tgid, since: KtimeNs, env: &[u8], adopt: bool) {
+        if select {
+            self.select(tgid, since, env, adopt);
+        } else {
+            self.refuse(tgid, since);
+        }
+    }
+
     fn select(&mut self, tgid: Tgid, since: KtimeNs, environ: &[u8], adopt: bool) {
-        let Some(process) = self.processes.get_mut(&tgid) else { return };
-        process.selected = true;
+        let Some(process) = self.processes.get_mut(&tgid) else {
+            // The table is full, which was counted.
+            return self.refuse(tgid, since);
+        };
         let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
         let service = identity::service_of(
             &self.host,
@@ -226,31 +244,31 @@ impl Discovery {
             runtime.language(),
         );
         let ns_tgid = process.ns_tgid;
-        let threads = runtime.threads();
-        // "Everything" needs no entry a process.
-        let event = (!self.selectors.everything || adopt).then_some(ProcessEvent::Selected {
-            tgid,
-            ns_tgid,
-            adopt,
-        });
-        self.decisions.push(Decision {
-            event,
-            fact: ProcessFact { tgid, since, service: Some(service), threads },
-        });
+        let fact = ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() };
+        process.selected = Some(fact.clone());
+        self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, Some(fact));
     }
 
     fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {
-        self.decisions.push(Decision {
-            event: Some(ProcessEvent::Refused { tgid }),
-            fact: ProcessFact { tgid, since, service: None, threads: ThreadModel::default() },
-        });
+        let fact = ProcessFact { tgid, since, service: None, threads: ThreadModel::default() };
+        self.answer(ProcessEvent::Refused { tgid, since }, Some(fact));
+    }
+
+    /// Without an executable to judge, the kernel asks nothing: it only needs to know of processes
+    /// whose connections are to be adopted.
+    fn answer(&mut self, event: ProcessEvent, fact: Option<ProcessFact>) {
+        let adopts = matches!(event, ProcessEvent::Selected { adopt: true, .. });
+        let event = (self.selectors.exe.is_some() || adopts).then_some(event);
+        if event.is_some() || fact.is_some() {
+            self.decisions.push(Decision { event, fact });
+        }
     }
 
     fn remember(&mut self, tgid: Tgid, process: Process) {
         if self.processes.len() < PROCESSES_MAX || self.processes.contains_key(&tgid) {
             self.processes.insert(tgid, process);
         } else {
-            tracing::warn!(limit = PROCESSES_MAX, "process table full: a process is not observed");
+            self.counters.add(Counter::DiscoveryProcessesFull, 1);
         }
     }
 
@@ -272,7 +290,9 @@ impl Discovery {
 
 /// A receiver that is gone means that the agent stops: nothing is left to tell it.
 pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<ProcessFact>) {
-    if decoder.send(d.fact).is_err() {
+    if let Some(fact) = d.fact
+        && decoder.send(fact).is_err()
+    {
         tracing::debug!("decoder is gone, a process fact is not needed any more");
     }
     if let Some(event) = d.event

@@ -10,7 +10,7 @@ fn judge(port: Option<u16>, exe: &str) -> Discovery {
         service_name: String::new(),
         service_namespace: String::new(),
     };
-    Discovery::new(selectors, host)
+    Discovery::new(selectors, host, Arc::new(Counters::default()))
 }
 
 fn exec(tgid: u32, at: u64, path: &str, environ: &[u8]) -> ProcessRecord {
@@ -24,8 +24,12 @@ fn exec(tgid: u32, at: u64, path: &str, environ: &[u8]) -> ProcessRecord {
     }
 }
 
+fn fact(decisions: &[Decision]) -> &ProcessFact {
+    decisions[0].fact.as_ref().unwrap()
+}
+
 fn name(decisions: &[Decision]) -> Option<&str> {
-    decisions.last()?.fact.service.as_deref().map(|s| s.name.as_str())
+    decisions.last()?.fact.as_ref()?.service.as_deref().map(|s| s.name.as_str())
 }
 
 #[test]
@@ -33,13 +37,17 @@ fn an_executable_is_selected_at_its_exec_and_named_after_it() {
     let mut d = judge(None, "/curl");
     let decisions = d.on_record(exec(4_000_001, 7, "/usr/bin/curl", b"A=b\0"));
     assert_eq!(name(&decisions), Some("curl"));
-    assert_eq!(decisions[0].fact.since, KtimeNs(7));
-    let selected =
-        ProcessEvent::Selected { tgid: Tgid(4_000_001), ns_tgid: 4_000_001, adopt: false };
+    assert_eq!(fact(&decisions).since, KtimeNs(7));
+    let tgid = Tgid(4_000_001);
+    let since = KtimeNs(7);
+    let selected = ProcessEvent::Selected { tgid, ns_tgid: tgid.0, since, adopt: false };
     assert_eq!(decisions[0].event, Some(selected));
     let decisions = d.on_record(exec(4_000_002, 8, "/usr/bin/wget", b"A=b\0"));
-    assert_eq!(decisions[0].event, Some(ProcessEvent::Refused { tgid: Tgid(4_000_002) }));
-    assert_eq!(decisions[0].fact.service, None);
+    assert_eq!(
+        decisions[0].event,
+        Some(ProcessEvent::Refused { tgid: Tgid(4_000_002), since: KtimeNs(8) })
+    );
+    assert_eq!(fact(&decisions).service, None);
 }
 
 #[test]
@@ -48,7 +56,7 @@ fn the_environment_names_the_service() {
     let env =
         b"OTEL_SERVICE_NAME=\0OTEL_RESOURCE_ATTRIBUTES=service.name=x,service.namespace=n,a=b\0";
     let decisions = d.on_record(exec(4_000_001, 7, "/usr/bin/curl", env));
-    let service = decisions[0].fact.service.clone().unwrap();
+    let service = fact(&decisions).service.clone().unwrap();
     assert_eq!((service.name.as_str(), service.namespace.as_str()), ("x", "n"));
     assert_eq!(service.extra.last(), Some(&("a".to_owned(), "b".to_owned())));
     assert_eq!(service.instance_id, "h:4000001");
@@ -60,17 +68,16 @@ fn the_environment_names_the_service() {
 fn executable_and_port_must_both_match() {
     let mut d = judge(Some(8080), "/app");
     let refused = d.on_record(exec(4_000_001, 1, "/x/app", b"A=b\0"));
-    assert_eq!(refused[0].fact.service, None);
+    assert_eq!(fact(&refused).service, None);
     let listen = |tgid| ProcessRecord::Listen {
         at: KtimeNs(2),
         tgid: Tgid(tgid),
         ns_tgid: tgid,
         port: 8080,
-        selected: false,
     };
     assert_eq!(name(&d.on_record(listen(4_000_001))), Some("app"));
     d.on_record(exec(4_000_002, 1, "/x/other", b"A=b\0"));
-    assert_eq!(d.on_record(listen(4_000_002))[0].fact.service, None);
+    assert_eq!(fact(&d.on_record(listen(4_000_002))).service, None);
 }
 
 #[test]
@@ -83,9 +90,9 @@ fn a_child_inherits_the_decision_but_has_its_own_instance() {
         child: Tgid(4_000_009),
         child_ns_tgid: 9,
     });
-    let service = decisions[0].fact.service.clone().unwrap();
+    let service = fact(&decisions).service.clone().unwrap();
     assert_eq!((service.name.as_str(), service.instance_id.as_str()), ("app", "h:9"));
-    assert_eq!(decisions[0].fact.since, KtimeNs(5));
+    assert_eq!(fact(&decisions).since, KtimeNs(5));
 }
 
 #[test]
@@ -103,7 +110,43 @@ fn what_was_there_before_is_selected_with_its_children() {
     let listener = ListenerFact { tgid: Tgid(10), ns_tgid: me, port: 8080 };
     let decisions =
         d.start(&tasks, &[listener, ListenerFact { port: 81, tgid: Tgid(20), ..listener }]);
-    let chosen: Vec<u32> = decisions.iter().map(|d| d.fact.tgid.0).collect();
+    let chosen: Vec<u32> = decisions.iter().map(|d| d.fact.as_ref().unwrap().tgid.0).collect();
     assert_eq!(chosen, [10, 11, 12]);
     assert_eq!(name(&decisions), own.rsplit('/').next());
+}
+
+#[test]
+fn a_listener_that_is_selected_already_is_answered_all_the_same() {
+    let mut d = judge(Some(8080), "/app");
+    let tgid = Tgid(4_000_001);
+    let listen = |at| ProcessRecord::Listen { at: KtimeNs(at), tgid, ns_tgid: tgid.0, port: 8080 };
+    d.on_record(exec(tgid.0, 1, "/x/app", b"A=b\0"));
+    assert_eq!(name(&d.on_record(listen(2))), Some("app"));
+    let since = KtimeNs(3);
+    let event = ProcessEvent::Selected { tgid, ns_tgid: tgid.0, since, adopt: false };
+    assert_eq!(d.on_record(listen(3)), [Decision { event: Some(event), fact: None }]);
+}
+
+#[test]
+fn what_is_remembered_goes_with_the_process() {
+    let mut d = judge(None, "/app");
+    for (tgid, path) in [(4_000_001, "/x/app"), (4_000_002, "/x/other")] {
+        let tgid = Tgid(tgid);
+        d.on_record(exec(tgid.0, 1, path, b"A=b\0"));
+        let decisions = d.on_record(ProcessRecord::Exit { at: KtimeNs(2), tgid });
+        let event = Some(ProcessEvent::Exited { tgid });
+        assert_eq!(decisions, [Decision { event, fact: None }]);
+    }
+    assert!(d.processes.is_empty());
+}
+
+#[test]
+fn a_process_that_finds_no_room_is_refused_and_counted() {
+    let mut d = judge(None, "/app");
+    for tgid in (4_000_001..).take(PROCESSES_MAX) {
+        d.processes.insert(Tgid(tgid), Process::default());
+    }
+    let decisions = d.on_record(exec(5_000_000, 7, "/x/app", b"A=b\0"));
+    assert_eq!(fact(&decisions).service, None);
+    assert_eq!(d.counters.get(Counter::DiscoveryProcessesFull), 1);
 }

@@ -51,8 +51,6 @@ pub enum ProcessRecord {
         ns_tgid: u32,
         /// The port.
         port: u16,
-        /// Whether the kernel selected it already by its port bitmap.
-        selected: bool,
     },
 }
 
@@ -111,6 +109,8 @@ pub enum ProcessEvent {
     Selected {
         /// Who.
         tgid: Tgid,
+        /// Time of the record that is answered; 0 = the process was there before the agent.
+        since: KtimeNs,
         /// Its id in the agent's PID namespace; 0 = not visible there.
         ns_tgid: u32,
         /// Whether it may have connections that are older than its selection.
@@ -118,6 +118,13 @@ pub enum ProcessEvent {
     },
     /// Do not observe the process (any more).
     Refused {
+        /// Who.
+        tgid: Tgid,
+        /// Time of the record that is answered.
+        since: KtimeNs,
+    },
+    /// The process ended: nothing is left to say of it.
+    Exited {
         /// Who.
         tgid: Tgid,
     },

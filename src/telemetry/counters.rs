@@ -36,6 +36,12 @@ const ACCOUNTED: [&str; 4] =
     ["reader_records_", "decoder_records_", "decoder_spans_", "decorator_spans_"];
 
 counters! {
+    // Discovery and loader: processes.
+    /// Processes that were refused because discovery remembers no more of them.
+    DiscoveryProcessesFull = "discovery_processes_refused" / "table_full",
+    /// Processes whose judgement found no room in the kernel's table: they stay pending.
+    LoaderJudgementsFailed = "loader_judgements_failed",
+
     // Reader: records. in = out + dropped.
     /// Records taken from the ring.
     ReaderRecordsIn = "reader_records_in",

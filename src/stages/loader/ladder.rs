@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::features::{Features, SelfIdentity};
 use super::maps::KernelMaps;
+use crate::model::ids::Tgid;
 use crate::model::process::ProcessEvent;
 
 use super::skel::agent::{AgentProgs, AgentSkel, AgentSkelBuilder, OpenAgentSkel};
@@ -96,24 +97,35 @@ impl fmt::Debug for Loaded {
 }
 
 impl Loaded {
-    /// Whether every process is observed without an entry of its own.
-    pub fn selects_all(&self) -> bool {
-        self.select_all
+    /// Enters a judgement of what was there before the agent into the kernel's table.
+    ///
+    /// # Errors
+    /// When the table is full: the process is not observed.
+    pub fn apply_first(&self, event: ProcessEvent) -> Result<()> {
+        match event {
+            _ if self.select_all => Ok(()),
+            ProcessEvent::Selected { tgid, .. } => self.maps.enter_first(tgid, true),
+            ProcessEvent::Refused { tgid, .. } => self.maps.enter_first(tgid, false),
+            ProcessEvent::Exited { .. } => Ok(()),
+        }
     }
 
-    /// Enters a decision of discovery into the kernel's table. A process that is gone meanwhile
-    /// is no error.
+    /// Hands a decision of discovery to the kernel. A process that is gone meanwhile is no error.
+    ///
+    /// # Errors
+    /// When the table is full: the process stays as it is.
     pub fn apply(&self, event: ProcessEvent) -> Result<()> {
         match event {
-            ProcessEvent::Selected { tgid, ns_tgid, adopt } => {
+            ProcessEvent::Selected { tgid, ns_tgid, since, adopt } => {
                 if !self.select_all {
-                    self.maps.select(tgid)?;
+                    self.maps.judge(tgid, since, true)?;
                 }
                 if adopt && let Err(error) = self.listeners(Some(ns_tgid)) {
                     debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
                 }
             }
-            ProcessEvent::Refused { tgid } => self.maps.forget(tgid),
+            ProcessEvent::Refused { tgid, since } => self.maps.judge(tgid, since, false)?,
+            ProcessEvent::Exited { tgid } => self.maps.forget_judgement(tgid),
         }
         Ok(())
     }
@@ -154,7 +166,7 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
         match load_front_end(config, front_end, identity, &mut probed) {
             Ok((skel, links, features)) => {
                 let maps = KernelMaps::new(&skel)?;
-                maps.deny(identity.tgid)?;
+                maps.deny(Tgid(identity.tgid))?;
                 maps.set_ports(&config.ports)?;
                 info!(%front_end, ?features, "programs loaded");
                 let select_all = config.select_all;

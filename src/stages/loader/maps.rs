@@ -1,12 +1,12 @@
 //! The kernel's tables as the rest of the agent uses them.
 
 use anyhow::{Context, Result};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
 
 use super::skel::agent::AgentSkel;
 use crate::abi::types;
 use crate::model::conn::Direction;
-use crate::model::ids::{ConnId, StreamPos, Tgid};
+use crate::model::ids::{ConnId, KtimeNs, StreamPos, Tgid};
 
 /// Handles of the maps; they outlive nothing: every map goes with the last handle and program.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct KernelMaps {
     pub reader_state: MapHandle,
     verdicts: MapHandle,
     selection: MapHandle,
+    judged: MapHandle,
     ports: MapHandle,
     stats: MapHandle,
 }
@@ -30,6 +31,7 @@ impl KernelMaps {
             reader_state: MapHandle::try_from(&m.reader_state).context(duplicate)?,
             verdicts: MapHandle::try_from(&m.verdict_by_conn).context(duplicate)?,
             selection: MapHandle::try_from(&m.sel_by_tgid).context(duplicate)?,
+            judged: MapHandle::try_from(&m.judged_by_tgid).context(duplicate)?,
             ports: MapHandle::try_from(&m.port_bitmap).context(duplicate)?,
             stats: MapHandle::try_from(&m.hook_stats).context(duplicate)?,
         })
@@ -43,33 +45,51 @@ impl KernelMaps {
             reader_state: MapHandle::try_from(&self.reader_state).context(duplicate)?,
             verdicts: MapHandle::try_from(&self.verdicts).context(duplicate)?,
             selection: MapHandle::try_from(&self.selection).context(duplicate)?,
+            judged: MapHandle::try_from(&self.judged).context(duplicate)?,
             ports: MapHandle::try_from(&self.ports).context(duplicate)?,
             stats: MapHandle::try_from(&self.stats).context(duplicate)?,
         })
     }
 
-    /// Observes the process from now on.
-    pub fn select(&self, tgid: Tgid) -> Result<()> {
-        self.set_selection(tgid, types::selection_state::SELECTION_SELECTED)
-    }
-
-    /// Never observes the process, whatever else says.
-    pub fn deny(&self, tgid: u32) -> Result<()> {
-        self.set_selection(Tgid(tgid), types::selection_state::SELECTION_DENIED)
-    }
-
-    /// Stops observing the process. Not an error when it was not observed, or is gone.
-    pub fn forget(&self, tgid: Tgid) {
-        if let Err(error) = self.selection.delete(&tgid.0.to_ne_bytes()) {
-            tracing::trace!(tgid = tgid.0, %error, "selection entry was gone already");
+    /// Enters a process that was there before the agent. What the kernel has entered since it was
+    /// looked at is newer, and stays.
+    pub(super) fn enter_first(&self, tgid: Tgid, selected: bool) -> Result<()> {
+        match self.enter(tgid, judged(selected), MapFlags::NO_EXIST) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            entered => entered.with_context(|| selection_of(tgid)),
         }
     }
 
-    fn set_selection(&self, tgid: Tgid, state: types::selection_state) -> Result<()> {
-        let value = types::selection { state: state.0, budget: 0 };
-        self.selection
+    /// Never observes the process, whatever else says.
+    pub fn deny(&self, tgid: Tgid) -> Result<()> {
+        self.enter(tgid, types::selection_state::SELECTION_DENIED, MapFlags::ANY)
+            .with_context(|| selection_of(tgid))
+    }
+
+    /// Answers what the kernel asked at `since`: whether the process is observed.
+    pub(super) fn judge(&self, tgid: Tgid, since: KtimeNs, selected: bool) -> Result<()> {
+        let state = judged(selected).0;
+        let value = types::judgement { since_ns: since.0, state, ..Default::default() };
+        self.judged
             .update(&tgid.0.to_ne_bytes(), bytes_of(&value), MapFlags::ANY)
-            .with_context(|| format!("enter tgid {} into the selection table", tgid.0))
+            .with_context(|| format!("enter the judgement of tgid {}", tgid.0))
+    }
+
+    /// Takes back the answer to a process that ended. Not an error when there is none.
+    pub(super) fn forget_judgement(&self, tgid: Tgid) {
+        if let Err(error) = self.judged.delete(&tgid.0.to_ne_bytes()) {
+            tracing::trace!(tgid = tgid.0, %error, "judgement was gone already");
+        }
+    }
+
+    fn enter(
+        &self,
+        tgid: Tgid,
+        state: types::selection_state,
+        flags: MapFlags,
+    ) -> libbpf_rs::Result<()> {
+        let value = types::selection { state: state.0, ..Default::default() };
+        self.selection.update(&tgid.0.to_ne_bytes(), bytes_of(&value), flags)
     }
 
     /// Fills the bitmap of ports that select their listener.
@@ -139,8 +159,22 @@ impl HookStats {
     }
 }
 
+fn judged(selected: bool) -> types::selection_state {
+    if selected {
+        types::selection_state::SELECTION_SELECTED
+    } else {
+        types::selection_state::SELECTION_REFUSED
+    }
+}
+
+fn selection_of(tgid: Tgid) -> String {
+    format!("enter tgid {} into the selection table", tgid.0)
+}
+
 // SAFETY: integers without padding (-Wpadded), any bit pattern is valid.
 unsafe impl plain::Plain for types::selection {}
+// SAFETY: as above.
+unsafe impl plain::Plain for types::judgement {}
 // SAFETY: as above.
 unsafe impl plain::Plain for types::verdict {}
 
