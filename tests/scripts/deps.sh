@@ -22,6 +22,7 @@ TEST="
 	/usr/bin/python3=python3 node=nodejs go=golang-go bpftool=bpftool gcc=gcc git=git"
 VM="
 	qemu-system-$(uname -m)=qemu-system-x86 busybox=busybox-static depmod=kmod python3=python3
+	/lib/systemd/systemd-udevd=udev
 	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring ip=iproute2"
 
 present() { # present COMMAND-OR-FILE
