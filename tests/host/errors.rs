@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crate::crash::in_kernel;
+use crate::crash::{baseline, in_kernel};
 use crate::eventually;
 use crate::tools::{run, run_as_nobody, stderr};
 use crate::turn::{Need, enter};
@@ -85,7 +85,7 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
 fn every_mistake_is_one_sentence_and_leaves_nothing_in_the_kernel() {
     let name = "every_mistake_is_one_sentence_and_leaves_nothing_in_the_kernel";
     let Some(_turn) = enter(name, &[Need::Command("bpftool")]) else { return };
-    let baseline = in_kernel();
+    let baseline = baseline();
     for (variables, arguments, wanted) in MISTAKES {
         let output = run(variables, arguments);
         let found = sentence(&output);
@@ -99,7 +99,7 @@ fn without_privilege_the_agent_says_what_it_needs_and_starts_nothing() {
     let name = "without_privilege_the_agent_says_what_it_needs_and_starts_nothing";
     let needs = [Need::Command("setpriv"), Need::Command("bpftool")];
     let Some(_turn) = enter(name, &needs) else { return };
-    let baseline = in_kernel();
+    let baseline = baseline();
     for arguments in [&[][..], &["record", "/dev/null"]] {
         let output = run_as_nobody(&[PORT], arguments);
         assert_eq!(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::agent::{Agent, Span, environment, parse};
 use crate::conversation::front_ends;
-use crate::crash::in_kernel;
+use crate::crash::{baseline, in_kernel};
 use crate::load::Client;
 use crate::servers::{self, Server};
 use crate::turn::{Need, agent_binary, enter, scratch};
@@ -73,7 +73,7 @@ struct Check {
 fn the_doctor_says_of_each_front_end_what_starting_with_it_shows() {
     let name = "the_doctor_says_of_each_front_end_what_starting_with_it_shows";
     let Some(_turn) = enter(name, &[Need::Command("bpftool")]) else { return };
-    let baseline = in_kernel();
+    let baseline = baseline();
     let output = run(&[], &["doctor", "--json"]);
     let diagnosis: Diagnosis = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success() && diagnosis.works, "{diagnosis:?}");
