@@ -64,8 +64,7 @@ struct Process {
     ns_tgid: u32,
     exe: String,
     listens: bool,
-    /// What was said of it when it was selected.
-    selected: Option<ProcessFact>,
+    selected: bool,
 }
 
 /// The judge. Pure but for reads of `/proc`.
@@ -120,8 +119,8 @@ impl Discovery {
             self.select(tgid, KtimeNs(0), &[], true);
         }
         // The others are judged by what their records say, but that they listen was seen only here.
-        self.processes.retain(|_, process| process.selected.is_some() || process.listens);
-        let refused = self.processes.iter().filter(|(_, process)| process.selected.is_none());
+        self.processes.retain(|_, process| process.selected || process.listens);
+        let refused = self.processes.iter().filter(|(_, process)| !process.selected);
         let mut refused: Vec<Tgid> = refused.map(|(tgid, _)| *tgid).collect();
         refused.sort_unstable();
         for tgid in refused {
@@ -160,9 +159,9 @@ impl Discovery {
     fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, path: Option<String>, env: &[u8]) {
         let exe = path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default();
         let before = self.processes.get(&tgid);
-        let was_selected = before.is_some_and(|p| p.selected.is_some());
+        let was_selected = before.is_some_and(|p| p.selected);
         let listens = before.is_some_and(|p| p.listens);
-        let process = Process { ns_tgid, exe, listens, selected: None };
+        let process = Process { ns_tgid, exe, listens, selected: false };
         // Without an executable selector, exec does not change what a selected process is.
         let inherited = self.selectors.exe.is_none() && was_selected;
         let selected = inherited || self.matches(&process);
@@ -173,8 +172,8 @@ impl Discovery {
     fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
         let (process, selected) = match self.processes.get(&parent) {
             Some(parent) => {
-                let process = Process { ns_tgid, selected: None, ..parent.clone() };
-                (process, parent.selected.is_some())
+                let process = Process { ns_tgid, selected: false, ..parent.clone() };
+                (process, parent.selected)
             }
             None => {
                 let exe = procfs::executable(ns_tgid).unwrap_or_default();
@@ -195,7 +194,7 @@ impl Discovery {
             },
         };
         process.listens = true;
-        let known = process.selected.is_some();
+        let known = process.selected;
         let selected = known || self.matches(&process);
         self.remember(tgid, process);
         if known {
@@ -245,7 +244,7 @@ impl Discovery {
         );
         let ns_tgid = process.ns_tgid;
         let fact = ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() };
-        process.selected = Some(fact.clone());
+        process.selected = true;
         self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, Some(fact));
     }
 
