@@ -66,13 +66,21 @@ pub fn block_signals() -> Result<()> {
 /// Runs the agent until SIGTERM or SIGINT. An error means that it could not start, or that a
 /// stage failed.
 pub fn run(config: &Config) -> Result<()> {
-    Agent::start(config, loader::load(&load_config(config)?)?, None)?.run(config)
+    Agent::start(config, load(config)?, None)?.run(config)
 }
 
 /// Writes the raw event stream to `path` until SIGTERM or SIGINT, instead of decoding it.
 pub fn record(config: &Config, path: &Path) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
-    Agent::start(config, loader::load(&load_config(config)?)?, Some(recorder))?.run(config)
+    Agent::start(config, load(config)?, Some(recorder))?.run(config)
+}
+
+/// Loads the programs, after a look at what would otherwise fail only at the stop.
+fn load(config: &Config) -> Result<Loaded> {
+    if let Some(path) = &config.agent.ledger_file {
+        accounts::try_write(path)?;
+    }
+    loader::load(&load_config(config)?)
 }
 
 /// What the loader has to load for this configuration.
@@ -273,7 +281,7 @@ impl Agent {
             }
         };
         collect("discovery", self.discovery, &mut failures);
-        settle(config, &ledger)?;
+        failures.extend(settle(config, &ledger).err());
         match failures.into_iter().next() {
             Some(failure) => Err(failure),
             None => Ok(()),

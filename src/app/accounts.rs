@@ -1,8 +1,8 @@
 //! The ledger of the whole agent: every stage's own account, and what lies between them.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -118,16 +118,47 @@ pub(super) fn print(ledger: &Ledger) -> Result<()> {
         table += &format!("beside: {name:<46} {n:>12}\n");
     }
     table += if ledger.balanced() { "balanced\n" } else { "NOT balanced\n" };
-    std::io::stderr().write_all(table.as_bytes()).context("print the ledger")
+    io::stderr().write_all(table.as_bytes()).context("print the ledger")
 }
 
-/// Writes the ledger as JSON: whole or not at all.
+/// Writes the ledger as JSON: whole or not at all. A device or a pipe is written to, not replaced.
 pub(super) fn write(ledger: &Ledger, path: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(ledger).context("write the ledger as JSON")?;
-    let part = path.with_extension("part");
-    fs::write(&part, json)
-        .and_then(|()| fs::rename(&part, path))
-        .with_context(|| format!("write the ledger to {}", path.display()))
+    let written = match is_special(path) {
+        true => fs::write(path, json),
+        false => {
+            let part = part(path);
+            fs::write(&part, json).and_then(|()| fs::rename(&part, path))
+        }
+    };
+    written.with_context(|| format!("write the ledger to {}", path.display()))
+}
+
+/// Tells at start whether [`write`] can do its work at the stop; leaves nothing behind.
+///
+/// # Errors
+/// When the folder is missing or may not be written to, or the path is a folder.
+pub(super) fn try_write(path: &Path) -> Result<()> {
+    let tried = match path {
+        _ if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ if is_special(path) => Ok(()),
+        _ => {
+            let part = part(path);
+            fs::write(&part, "").and_then(|()| fs::remove_file(&part))
+        }
+    };
+    tried.with_context(|| format!("OTEL_EBPF_LEDGER_FILE = {}", path.display()))
+}
+
+fn is_special(path: &Path) -> bool {
+    path.exists() && !path.is_file()
+}
+
+/// Where the ledger is written before it takes its name: beside it, on the same file system.
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
 }
 
 #[cfg(test)]
@@ -145,5 +176,25 @@ mod tests {
         let named = |name: &str, n| (name.to_owned(), n);
         let expected = [named("decoder_gaps", 4), named("decoder_streams_lost chunk_end", 5)];
         assert_eq!(beside(None, &counters), expected);
+    }
+
+    #[test]
+    fn a_ledger_replaces_a_file_but_never_a_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ledger.json");
+        fs::write(&file, "of an earlier run").unwrap();
+        try_write(&file).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "of an earlier run");
+        write(&Ledger::default(), &file).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(json["balanced"], true);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+
+        let device = dir.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        try_write(&device).unwrap();
+        write(&Ledger::default(), &device).unwrap();
+        assert!(device.is_symlink(), "still the device");
+        assert!(try_write(dir.path()).is_err(), "a folder");
     }
 }

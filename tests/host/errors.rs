@@ -70,6 +70,11 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
         "obi: config file /nonexistent/obi.yml: No such file or directory (os error 2)",
     ),
     (
+        &[PORT, ("OTEL_EBPF_LEDGER_FILE", "/nonexistent/ledger")],
+        &[],
+        "obi: OTEL_EBPF_LEDGER_FILE = /nonexistent/ledger: No such file or directory (os error 2)",
+    ),
+    (
         &[PORT],
         &["record", "/nonexistent/recording"],
         "obi: create the recording /nonexistent/recording: No such file or directory (os error 2)",

@@ -103,10 +103,13 @@ impl Loaded {
     /// When the table is full: the process is not observed.
     pub fn apply_first(&self, event: ProcessEvent) -> Result<()> {
         match event {
-            _ if self.select_all => Ok(()),
-            ProcessEvent::Selected { tgid, .. } => self.maps.enter_first(tgid, true),
-            ProcessEvent::Refused { tgid, .. } => self.maps.enter_first(tgid, false),
-            ProcessEvent::Exited { .. } => Ok(()),
+            ProcessEvent::Selected { tgid, .. } if !self.select_all => {
+                self.maps.enter_first(tgid, true)
+            }
+            ProcessEvent::Refused { tgid, .. } if !self.select_all => {
+                self.maps.enter_first(tgid, false)
+            }
+            _ => Ok(()),
         }
     }
 
