@@ -25,17 +25,25 @@ int BPF_PROG(obi_fx_send, struct sock *sk, struct msghdr *msg, size_t size, int 
 	return transfer_by_msg(sk, msg, size, 0, ret, DATA_DIRECTION_SEND);
 }
 
+/* tcp_recvmsg by the number of its parameters; the loader takes the one that the kernel's BTF has.
+ * 7.2 dropped addr_len (seen in the BTF of Debian's 7.2.13). */
 SEC("fexit/tcp_recvmsg")
-int BPF_PROG(obi_fx_recv, struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len,
-	     int ret)
+int BPF_PROG(obi_fx_recv4, struct sock *sk, struct msghdr *msg, size_t len, int flags, int ret)
+{
+	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(obi_fx_recv5, struct sock *sk, struct msghdr *msg, size_t len, int flags,
+	     int *addr_len, int ret)
 {
 	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
 }
 
 /* Before 5.19 (kernel commit ec095263a965) non-blocking was an argument of its own. */
 SEC("fexit/tcp_recvmsg")
-int BPF_PROG(obi_fx_recv_old, struct sock *sk, struct msghdr *msg, size_t len, int nonblock,
-	     int flags, int *addr_len, int ret)
+int BPF_PROG(obi_fx_recv6, struct sock *sk, struct msghdr *msg, size_t len, int nonblock, int flags,
+	     int *addr_len, int ret)
 {
 	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
 }

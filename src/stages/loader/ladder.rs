@@ -295,16 +295,18 @@ fn choose_programs(
     p.obi_fx_urecv.set_autoload(fentry);
     p.obi_fx_urelease.set_autoload(fentry);
     let functions = if fentry { SocketFunctions::find()? } else { SocketFunctions::default() };
-    p.obi_fx_recv.set_autoload(fentry && !functions.recv_has_nonblock);
-    p.obi_fx_recv_old.set_autoload(fentry && functions.recv_has_nonblock);
-    p.obi_fx_sendpage.set_autoload(fentry && functions.has_sendpage);
+    p.obi_fx_recv4.set_autoload(functions.recv_parameters == 4);
+    p.obi_fx_recv5.set_autoload(functions.recv_parameters == 5);
+    p.obi_fx_recv6.set_autoload(functions.recv_parameters == 6);
+    p.obi_fx_sendpage.set_autoload(functions.has_sendpage);
     Ok(())
 }
 
 /// Shapes of kernel functions that changed over time, from the kernel's BTF.
 #[derive(Clone, Copy, Debug, Default)]
 struct SocketFunctions {
-    recv_has_nonblock: bool,
+    /// Of `tcp_recvmsg`: 4 to 6.
+    recv_parameters: usize,
     has_sendpage: bool,
 }
 
@@ -314,8 +316,12 @@ impl SocketFunctions {
         let recv: Func<'_> = btf.type_by_name("tcp_recvmsg").context("no tcp_recvmsg in BTF")?;
         let proto = FuncProto::try_from(recv.referenced_type())
             .map_err(|_| anyhow!("tcp_recvmsg has no prototype in BTF"))?;
+        let recv_parameters = proto.iter().count();
+        if !(4..=6).contains(&recv_parameters) {
+            return Err(anyhow!("tcp_recvmsg has {recv_parameters} parameters, not 4 to 6"));
+        }
         Ok(Self {
-            recv_has_nonblock: proto.iter().count() == 6,
+            recv_parameters,
             has_sendpage: btf.type_by_name::<Func<'_>>("tcp_sendpage").is_some(),
         })
     }
@@ -330,8 +336,9 @@ fn data_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a Prog
         FrontEnd::Tracepoint => vec![&p.obi_tp_send, &p.obi_tp_recv],
         FrontEnd::Fentry => vec![
             &p.obi_fx_send,
-            &p.obi_fx_recv,
-            &p.obi_fx_recv_old,
+            &p.obi_fx_recv4,
+            &p.obi_fx_recv5,
+            &p.obi_fx_recv6,
             &p.obi_fx_sendpage,
             &p.obi_fx_usend,
             &p.obi_fx_urecv,
