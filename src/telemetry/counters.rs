@@ -210,10 +210,10 @@ impl Tally {
         self.add(counter, 1);
     }
 
-    /// Adds `n`.
+    /// Adds `n`. A damaged recording may name gaps of any length: a total stays at its largest.
     pub fn add(&mut self, counter: Counter, n: u64) {
         if let Some(cell) = self.total.get_mut(counter as usize) {
-            *cell += n;
+            *cell = cell.saturating_add(n);
         }
     }
 
