@@ -18,6 +18,14 @@ pub enum DecodeError {
     Kind,
     /// Lengths inside contradict the record's length.
     Length,
+    /// A stream position that no connection reaches: 2^48 bytes, 256 TiB, or more.
+    Position,
+}
+
+const POS_END: u64 = 1 << 48;
+
+fn position(pos: u64) -> Result<StreamPos, DecodeError> {
+    if pos < POS_END { Ok(StreamPos(pos)) } else { Err(DecodeError::Position) }
 }
 
 /// One socket call that moved bytes.
@@ -156,7 +164,7 @@ fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
         tgid: Tgid(e.header.tgid),
         tid: Tid(e.header.tid),
         dir,
-        pos: StreamPos(e.pos),
+        pos: position(e.pos)?,
         bytes: e.bytes,
         head,
         tail,
@@ -177,7 +185,7 @@ fn open(record: &[u8]) -> Result<ConnOpen<'_>, DecodeError> {
         tgid: Tgid(e.header.tgid),
         local: Endpoint { addr: Ipv6Addr::from(e.local_addr), port: e.local_port },
         remote: Endpoint { addr: Ipv6Addr::from(e.remote_addr), port: e.remote_port },
-        start: [StreamPos(e.send_pos), StreamPos(e.recv_pos)],
+        start: [position(e.send_pos)?, position(e.recv_pos)?],
         from_birth: flags & types::conn_flag::CONN_FLAG_FROM_BIRTH.0 != 0,
         unix: i32::from(e.family) == nix::libc::AF_UNIX,
         netns: e.netns,

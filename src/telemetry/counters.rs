@@ -61,6 +61,8 @@ counters! {
     RecordKind = "decoder_records_dropped" / "unknown_kind",
     /// Lengths inside contradict the record's length.
     RecordLength = "decoder_records_dropped" / "length",
+    /// Stream positions that no connection reaches.
+    RecordPosition = "decoder_records_dropped" / "position",
     /// Data, shut or close of a connection that is not in the table.
     RecordWithoutOpen = "decoder_records_dropped" / "without_open",
     /// Data at positions that were passed already.

@@ -257,6 +257,19 @@ fn records_that_cannot_be_decoded_are_counted_by_reason() {
 }
 
 #[test]
+fn a_position_that_no_connection_reaches_is_refused() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/a"));
+    host.late(1, Recv, 1 << 48, &get("/nonsense"));
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /a 200"]);
+    assert_eq!(host.count(Counter::RecordPosition), 1);
+    assert_eq!(host.count(Counter::Gaps), 0);
+}
+
+#[test]
 fn a_message_that_breaks_a_rule_is_counted_and_the_next_one_is_found() {
     let mut host = Host::new();
     host.wire.open(1);

@@ -158,6 +158,7 @@ impl Decoder {
                     Counter::RecordShort,
                     Counter::RecordKind,
                     Counter::RecordLength,
+                    Counter::RecordPosition,
                     Counter::RecordWithoutOpen,
                     Counter::RecordOld,
                     Counter::RecordNothing,
@@ -201,6 +202,7 @@ impl Decoder {
                 DecodeError::Short => Counter::RecordShort,
                 DecodeError::Kind => Counter::RecordKind,
                 DecodeError::Length => Counter::RecordLength,
+                DecodeError::Position => Counter::RecordPosition,
             }),
         }
     }
