@@ -39,6 +39,9 @@ fn request_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
     let rest = line.get(method.len().saturating_add(1)..).unwrap_or_default();
     let Some(space) = memrchr(b' ', rest) else { return Err(Malformed::StartLine) };
     let (target, version) = rest.split_at_checked(space).unwrap_or_default();
+    if line.starts_with(HTTP2_PREFACE) {
+        return Err(Malformed::StartLine);
+    }
     if target.is_empty() || !version.split_first().is_some_and(|(_, v)| is_version(v)) {
         let control = version.iter().any(u8::is_ascii_control);
         return Err(if control { Malformed::ControlByte } else { Malformed::StartLine });
@@ -82,7 +85,7 @@ pub(super) fn could_start(prefix: &[u8]) -> Result<(), Malformed> {
         response_prefix(prefix)
     } else {
         method_of(prefix)?;
-        !prefix.starts_with(b"PRI * HTTP/2")
+        !prefix.starts_with(HTTP2_PREFACE)
     };
     if possible { Ok(()) } else { Err(Malformed::StartLine) }
 }
@@ -105,6 +108,8 @@ pub(super) fn probe(head: &[u8]) -> Verdict {
 }
 
 const VERSION: &[u8] = b"HTTP/1.";
+/// RFC 9113 section 3.4: no request of HTTP/1 begins so, whatever follows.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
 fn is_version(v: &[u8]) -> bool {
     matches!(v, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'])
