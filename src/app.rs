@@ -15,6 +15,7 @@ mod accounts;
 mod record;
 mod wires;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,16 +64,16 @@ pub fn block_signals() -> Result<()> {
     signals().thread_block().context("block signals")
 }
 
-/// Runs the agent until SIGTERM or SIGINT. An error means that it could not start, or that a
+/// Runs the agent until SIGTERM or SIGINT; the ledger goes to `messages`. An error means that it could not start, or that a
 /// stage failed.
-pub fn run(config: &Config) -> Result<()> {
-    Agent::start(config, load(config)?, None)?.run(config)
+pub fn run(config: &Config, messages: &mut dyn Write) -> Result<()> {
+    Agent::start(config, load(config)?, None)?.run(config, messages)
 }
 
 /// Writes the raw event stream to `path` until SIGTERM or SIGINT, instead of decoding it.
-pub fn record(config: &Config, path: &Path) -> Result<()> {
+pub fn record(config: &Config, path: &Path, messages: &mut dyn Write) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
-    Agent::start(config, load(config)?, Some(recorder))?.run(config)
+    Agent::start(config, load(config)?, Some(recorder))?.run(config, messages)
 }
 
 /// Loads the programs, after a look at what would otherwise fail only at the stop.
@@ -223,20 +224,20 @@ impl Agent {
     }
 
     /// Waits for signals, then stops everything in flow order.
-    fn run(self, config: &Config) -> Result<()> {
+    fn run(self, config: &Config, messages: &mut dyn Write) -> Result<()> {
         loop {
             match signals().wait().context("wait for a signal")? {
-                Signal::SIGUSR1 => self.print_running_ledger()?,
+                Signal::SIGUSR1 => self.print_running_ledger(messages)?,
                 signal => {
                     info!(%signal, "stopping");
                     break;
                 }
             }
         }
-        self.stop(config)
+        self.stop(config, messages)
     }
 
-    fn print_running_ledger(&self) -> Result<()> {
+    fn print_running_ledger(&self, messages: &mut dyn Write) -> Result<()> {
         let hooks = self.maps.stats()?;
         let mut stages = vec![accounts::kernel(&hooks)];
         stages.push(reader::ledger(&self.counters));
@@ -247,7 +248,8 @@ impl Agent {
             stages.extend(pipeline.exporters.iter().map(Exporter::stage));
         }
         let beside = accounts::beside(Some(&hooks), &self.counters);
-        accounts::print(&Ledger { stages, beside, ..Ledger::default() })
+        accounts::print(&Ledger { stages, beside, ..Ledger::default() }, messages);
+        Ok(())
     }
 
     /// The decoder's account so far; `None` when it does not answer in time.
@@ -257,7 +259,7 @@ impl Agent {
         account.recv_timeout(ANSWER_TIMEOUT).ok()
     }
 
-    fn stop(self, config: &Config) -> Result<()> {
+    fn stop(self, config: &Config, messages: &mut dyn Write) -> Result<()> {
         let deadline = instant_now() + config.agent.shutdown_timeout;
         let mut failures = Vec::new();
         drop(self.detach);
@@ -281,7 +283,7 @@ impl Agent {
             }
         };
         collect("discovery", self.discovery, &mut failures);
-        failures.extend(settle(config, &ledger).err());
+        failures.extend(settle(config, &ledger, messages).err());
         match failures.into_iter().next() {
             Some(failure) => Err(failure),
             None => Ok(()),
@@ -329,8 +331,8 @@ impl Pipeline {
 }
 
 /// Prints the ledger, and writes it where the user asked for it.
-fn settle(config: &Config, ledger: &Ledger) -> Result<()> {
-    accounts::print(ledger)?;
+fn settle(config: &Config, ledger: &Ledger, messages: &mut dyn Write) -> Result<()> {
+    accounts::print(ledger, messages);
     match &config.agent.ledger_file {
         Some(path) => accounts::write(ledger, path),
         None => Ok(()),

@@ -1,8 +1,8 @@
 //! `obi record` and `obi replay`: the pipeline cut in two between the reader and the decoder.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,40 +25,43 @@ use crate::telemetry::{Counters, Stage};
 
 /// Writes what the decoder would have been given. Ends with the reader.
 pub(super) struct RecorderStage {
-    recorder: Recorder<BufWriter<File>>,
+    file: File,
 }
 
 impl RecorderStage {
-    /// A new file at `path`, readable by its owner alone: payloads are private.
+    /// The file at `path`, readable by its owner alone: payloads are private. What it holds is
+    /// replaced when the recording begins, not when the start fails.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .mode(0o600)
             .open(path)
             .with_context(|| format!("create the recording {}", path.display()))?;
-        let recorder =
-            Recorder::new(BufWriter::new(file), seed()).context("begin the recording")?;
-        Ok(Self { recorder })
+        if file.metadata().is_ok_and(|m| m.is_file()) {
+            file.set_permissions(Permissions::from_mode(0o600))
+                .with_context(|| format!("make the recording {} private", path.display()))?;
+        }
+        Ok(Self { file })
     }
 
-    pub(super) fn run(
-        mut self,
-        facts: Vec<ProcessFact>,
-        channels: decoder::Channels,
-    ) -> Result<()> {
+    pub(super) fn run(self, facts: Vec<ProcessFact>, channels: decoder::Channels) -> Result<()> {
         let context = "write the recording";
+        if self.file.metadata().is_ok_and(|m| m.is_file()) {
+            self.file.set_len(0).context(context)?;
+        }
+        let mut recorder = Recorder::new(BufWriter::new(self.file), seed()).context(context)?;
         for fact in &facts {
-            self.recorder.fact(fact).context(context)?;
+            recorder.fact(fact).context(context)?;
         }
         let decoder::Channels { batches, recycled, facts, processes, .. } = channels;
         for mut batch in batches {
             for fact in facts.try_iter() {
-                self.recorder.fact(&fact).context(context)?;
+                recorder.fact(&fact).context(context)?;
             }
             if !batch.is_empty() {
-                self.recorder.batch(&batch).context(context)?;
+                recorder.batch(&batch).context(context)?;
             }
             tell_discovery(&batch, &processes);
             batch.clear(decoder::BATCH_KEEP_BYTES);
@@ -67,9 +70,9 @@ impl RecorderStage {
         }
         drop(processes);
         for fact in facts {
-            self.recorder.fact(&fact).context(context)?;
+            recorder.fact(&fact).context(context)?;
         }
-        self.recorder.finish().context("finish the recording")
+        recorder.finish().context("finish the recording")
     }
 }
 
@@ -88,7 +91,7 @@ fn tell_discovery(batch: &RawBatch, processes: &Sender<ProcessRecord>) {
 /// # Errors
 /// When the file is foreign, made by another layout, truncated or damaged; what was whole before
 /// the damage has been replayed by then.
-pub fn replay(config: &Config, path: &Path) -> Result<()> {
+pub fn replay(config: &Config, path: &Path, messages: &mut dyn Write) -> Result<()> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut recording = Recording::open(BufReader::new(file))
         .with_context(|| format!("replay {}", path.display()))?;
@@ -112,7 +115,7 @@ pub fn replay(config: &Config, path: &Path) -> Result<()> {
     let deadline = instant_now() + config.agent.shutdown_timeout;
     let exporters: Vec<Stage> = exporters.into_iter().map(|e| e.join(deadline)).collect();
     let ledger = accounts::replayed(&counters, decoder.account(), exporters);
-    super::settle(config, &ledger)?;
+    super::settle(config, &ledger, messages)?;
     info!(records = counters.get(crate::telemetry::Counter::RecordsIn), "replayed");
     outcome.with_context(|| format!("replay {}", path.display()))
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing::warn;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::app;
@@ -80,14 +81,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Doctor { .. }) => Purpose::Diagnose,
     };
     let loaded = config::load(cli.config.as_deref(), &Environment::of_this_process(), purpose)?;
-    start_log(&loaded.config.agent);
+    let (mut messages, _flushes_at_the_end) = start_log(&loaded.config.agent);
     for notice in &loaded.notices {
         warn!("{notice}");
     }
     match cli.command {
-        None => privileged(|| app::run(&loaded.config)),
-        Some(Command::Record { file }) => privileged(|| app::record(&loaded.config, &file)),
-        Some(Command::Replay { file }) => app::replay(&loaded.config, &file).map(done),
+        None => privileged(|| app::run(&loaded.config, &mut messages)),
+        Some(Command::Record { file }) => {
+            privileged(|| app::record(&loaded.config, &file, &mut messages))
+        }
+        Some(Command::Replay { file }) => {
+            app::replay(&loaded.config, &file, &mut messages).map(done)
+        }
         Some(Command::Doctor { json }) => doctor::run(json),
     }
 }
@@ -102,7 +107,12 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn start_log(agent: &AgentConfig) {
+/// Lines of messages that wait for whoever reads stderr; more are dropped.
+const MESSAGES_MAX: usize = 1024;
+
+/// Starts the log. What is given back writes to stderr like the log does: a stderr that is closed,
+/// full or not read neither ends nor delays anybody.
+fn start_log(agent: &AgentConfig) -> (NonBlocking, WorkerGuard) {
     let level = match agent.log_level {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -110,10 +120,19 @@ fn start_log(agent: &AgentConfig) {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let (messages, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MESSAGES_MAX)
+        .thread_name("messages")
+        .finish(std::io::stderr());
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(messages.clone())
+        .log_internal_errors(false);
     match agent.log_format {
         LogFormat::Text => log.with_ansi(false).init(),
         LogFormat::Json => log.json().init(),
     }
     loader::route_libbpf_messages();
+    (messages, guard)
 }

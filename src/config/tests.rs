@@ -551,6 +551,8 @@ fn headers_are_overlaid_and_never_shown() {
     );
     let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "bad name=hush")]));
     assert!(text.starts_with("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("hush"), "{text}");
+    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hush")]));
+    assert!(text.contains("has no '='") && !text.contains("hush"), "{text}");
     let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://me:hush@c/x")]));
     assert!(text.contains("ftp://c/x") && !text.contains("hush"), "{text}");
 }

@@ -176,7 +176,11 @@ pub(super) fn read_resource_attributes(
 }
 
 fn parse_headers(raw: &Raw, env: &Environment) -> Result<Vec<(String, String)>, String> {
-    let pairs = parse_pairs(&env.substitute(&text(raw)?));
+    let list = env.substitute(&text(raw)?);
+    let pairs = parse_pairs(&list);
+    if list.split(',').any(|entry| !entry.trim().is_empty() && !entry.contains('=')) {
+        return Err("an entry has no '=': must be name=value pairs, separated by commas".to_owned());
+    }
     for (name, value) in &pairs {
         let valid = http::HeaderName::try_from(name).is_ok()
             && http::HeaderValue::try_from(value).is_ok_and(|v| v.to_str().is_ok());

@@ -409,7 +409,10 @@ impl Connection {
         out: &mut SpanBatch,
     ) {
         engine.tally.count(why);
-        self.describe_cut(dir, engine);
+        if let Some(message) = &mut self.streams[dir.index()].message {
+            // What was counted so far is not its size.
+            message.describe_end = false;
+        }
         if dir == Direction::Recv {
             engine.threads.read_unseen((now.tgid, now.tid));
         }
