@@ -145,6 +145,8 @@ fn span_text(block: &Block, view: View) -> SpanText {
     if span.contains_key("http.response.status_code") {
         span.entry("http.response.body.size".into()).or_insert_with(|| "0".into());
     }
+    // `none` = the attribute is not there.
+    span.retain(|_, value| value != "none");
     span
 }
 
