@@ -247,7 +247,10 @@ impl Conn {
     fn lose(&mut self, state: &mut ConnState, dir: Direction, why: &str) {
         self.spans.counted.push(why.into());
         state.reset(dir);
-        self.stream(dir).lost = true;
+        let stream = self.stream(dir);
+        // What was counted so far is not its size.
+        stream.open = None;
+        stream.lost = true;
     }
 
     /// Looks for a start after a loss; whether one was found.
