@@ -15,7 +15,6 @@ mod accounts;
 mod record;
 mod wires;
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +37,7 @@ use crate::stages::decorator::{self, Decorator};
 use crate::stages::exporter::{self, Exporter};
 use crate::stages::loader::{self, FrontEnd, KernelMaps, LoadConfig, Loaded};
 use crate::stages::reader::{self, Reader};
-use crate::telemetry::{Counter, Counters, Ledger, Stage};
+use crate::telemetry::{Counter, Counters, Ledger, Messages, Stage};
 use record::RecorderStage;
 pub use record::replay;
 use wires::Wires;
@@ -64,14 +63,14 @@ pub fn block_signals() -> Result<()> {
     signals().thread_block().context("block signals")
 }
 
-/// Runs the agent until SIGTERM or SIGINT; the ledger goes to `messages`. An error means that it could not start, or that a
-/// stage failed.
-pub fn run(config: &Config, messages: &mut dyn Write) -> Result<()> {
+/// Runs the agent until SIGTERM or SIGINT; the ledger goes to `messages`. An error means that it
+/// could not start, or that a stage failed.
+pub fn run(config: &Config, messages: &mut Messages) -> Result<()> {
     Agent::start(config, load(config)?, None)?.run(config, messages)
 }
 
 /// Writes the raw event stream to `path` until SIGTERM or SIGINT, instead of decoding it.
-pub fn record(config: &Config, path: &Path, messages: &mut dyn Write) -> Result<()> {
+pub fn record(config: &Config, path: &Path, messages: &mut Messages) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
     Agent::start(config, load(config)?, Some(recorder))?.run(config, messages)
 }
@@ -224,7 +223,7 @@ impl Agent {
     }
 
     /// Waits for signals, then stops everything in flow order.
-    fn run(self, config: &Config, messages: &mut dyn Write) -> Result<()> {
+    fn run(self, config: &Config, messages: &mut Messages) -> Result<()> {
         loop {
             match signals().wait().context("wait for a signal")? {
                 Signal::SIGUSR1 => self.print_running_ledger(messages)?,
@@ -237,7 +236,7 @@ impl Agent {
         self.stop(config, messages)
     }
 
-    fn print_running_ledger(&self, messages: &mut dyn Write) -> Result<()> {
+    fn print_running_ledger(&self, messages: &mut Messages) -> Result<()> {
         let hooks = self.maps.stats()?;
         let mut stages = vec![accounts::kernel(&hooks)];
         stages.push(reader::ledger(&self.counters));
@@ -248,7 +247,7 @@ impl Agent {
             stages.extend(pipeline.exporters.iter().map(Exporter::stage));
         }
         let beside = accounts::beside(Some(&hooks), &self.counters);
-        accounts::print(&Ledger { stages, beside, ..Ledger::default() }, messages);
+        accounts::print(Ledger { stages, beside, ..Ledger::default() }, messages);
         Ok(())
     }
 
@@ -259,7 +258,7 @@ impl Agent {
         account.recv_timeout(ANSWER_TIMEOUT).ok()
     }
 
-    fn stop(self, config: &Config, messages: &mut dyn Write) -> Result<()> {
+    fn stop(self, config: &Config, messages: &mut Messages) -> Result<()> {
         let deadline = instant_now() + config.agent.shutdown_timeout;
         let mut failures = Vec::new();
         drop(self.detach);
@@ -283,7 +282,7 @@ impl Agent {
             }
         };
         collect("discovery", self.discovery, &mut failures);
-        failures.extend(settle(config, &ledger, messages).err());
+        failures.extend(settle(config, ledger, messages).err());
         match failures.into_iter().next() {
             Some(failure) => Err(failure),
             None => Ok(()),
@@ -331,10 +330,10 @@ impl Pipeline {
 }
 
 /// Prints the ledger, and writes it where the user asked for it.
-fn settle(config: &Config, ledger: &Ledger, messages: &mut dyn Write) -> Result<()> {
-    accounts::print(ledger, messages);
+fn settle(config: &Config, ledger: Ledger, messages: &mut Messages) -> Result<()> {
+    let ledger = accounts::print(ledger, messages);
     match &config.agent.ledger_file {
-        Some(path) => accounts::write(ledger, path),
+        Some(path) => accounts::write(&ledger, path),
         None => Ok(()),
     }
 }

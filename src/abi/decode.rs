@@ -18,15 +18,12 @@ pub enum DecodeError {
     Kind,
     /// Lengths inside contradict the record's length.
     Length,
-    /// A stream position that no connection reaches: 2^48 bytes, 256 TiB, or more.
+    /// A stream position of [`POSITION_END`] or more.
     Position,
 }
 
-const POS_END: u64 = 1 << 48;
-
-fn position(pos: u64) -> Result<StreamPos, DecodeError> {
-    if pos < POS_END { Ok(StreamPos(pos)) } else { Err(DecodeError::Position) }
-}
+/// No connection moves so many bytes (256 TiB); sums of positions below it do not overflow.
+const POSITION_END: u64 = 1 << 48;
 
 /// One socket call that moved bytes.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +169,10 @@ fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
         payload_unknown: flags & types::data_flag::DATA_FLAG_PAYLOAD_UNKNOWN.0 != 0,
         pending: flags & types::data_flag::DATA_FLAG_SELECTION_PENDING.0 != 0,
     })
+}
+
+fn position(pos: u64) -> Result<StreamPos, DecodeError> {
+    if pos < POSITION_END { Ok(StreamPos(pos)) } else { Err(DecodeError::Position) }
 }
 
 fn open(record: &[u8]) -> Result<ConnOpen<'_>, DecodeError> {

@@ -1,7 +1,7 @@
 //! The ledger of the whole agent: every stage's own account, and what lies between them.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,7 +10,7 @@ use crate::abi::types::hook_stat;
 use crate::stages::decoder::Account;
 use crate::stages::loader::HookStats;
 use crate::stages::{decorator, reader};
-use crate::telemetry::{Counter, Counters, Ledger, Stage};
+use crate::telemetry::{Counter, Counters, Ledger, Messages, Stage};
 
 /// The account at the end of a run.
 pub(super) fn ledger(
@@ -96,8 +96,12 @@ fn between(name: &'static str, handed_on: u64, taken: u64) -> Stage {
     Stage { name, in_: handed_on, out: taken, drops: Vec::new(), in_flight: 0 }
 }
 
-/// Prints the ledger as a table.
-pub(super) fn print(ledger: &Ledger, out: &mut dyn Write) {
+/// Prints the ledger as a table; gives it back with what the messages themselves lost.
+pub(super) fn print(mut ledger: Ledger, messages: &mut Messages) -> Ledger {
+    let dropped = messages.dropped();
+    if dropped > 0 {
+        ledger.beside.push(("messages_dropped".to_owned(), dropped));
+    }
     let mut table =
         String::from("ledger                        in          out      dropped    in flight\n");
     for s in &ledger.stages {
@@ -118,8 +122,8 @@ pub(super) fn print(ledger: &Ledger, out: &mut dyn Write) {
         table += &format!("beside: {name:<46} {n:>12}\n");
     }
     table += if ledger.balanced() { "balanced\n" } else { "NOT balanced\n" };
-    // Nobody reads a closed stderr; the file and the exit status still tell.
-    let _unread = out.write_all(table.as_bytes());
+    messages.say(&table);
+    ledger
 }
 
 /// Writes the ledger as JSON: whole or not at all. A device or a pipe is written to, not replaced.

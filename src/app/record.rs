@@ -1,7 +1,7 @@
 //! `obi record` and `obi replay`: the pipeline cut in two between the reader and the decoder.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Decoder};
 use crate::stages::decorator::Decorator;
 use crate::stages::exporter;
-use crate::telemetry::{Counters, Stage};
+use crate::telemetry::{Counters, Messages, Stage};
 
 /// Writes what the decoder would have been given. Ends with the reader.
 pub(super) struct RecorderStage {
@@ -39,7 +39,7 @@ impl RecorderStage {
             .mode(0o600)
             .open(path)
             .with_context(|| format!("create the recording {}", path.display()))?;
-        if file.metadata().is_ok_and(|m| m.is_file()) {
+        if is_regular(&file) {
             file.set_permissions(Permissions::from_mode(0o600))
                 .with_context(|| format!("make the recording {} private", path.display()))?;
         }
@@ -48,7 +48,7 @@ impl RecorderStage {
 
     pub(super) fn run(self, facts: Vec<ProcessFact>, channels: decoder::Channels) -> Result<()> {
         let context = "write the recording";
-        if self.file.metadata().is_ok_and(|m| m.is_file()) {
+        if is_regular(&self.file) {
             self.file.set_len(0).context(context)?;
         }
         let mut recorder = Recorder::new(BufWriter::new(self.file), seed()).context(context)?;
@@ -76,6 +76,11 @@ impl RecorderStage {
     }
 }
 
+/// Neither a device nor a pipe, whose mode and length are not ours.
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|m| m.is_file())
+}
+
 fn tell_discovery(batch: &RawBatch, processes: &Sender<ProcessRecord>) {
     for record in batch.iter() {
         if let Ok(RawEvent::Process(record)) = abi::decode(record)
@@ -91,7 +96,7 @@ fn tell_discovery(batch: &RawBatch, processes: &Sender<ProcessRecord>) {
 /// # Errors
 /// When the file is foreign, made by another layout, truncated or damaged; what was whole before
 /// the damage has been replayed by then.
-pub fn replay(config: &Config, path: &Path, messages: &mut dyn Write) -> Result<()> {
+pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<()> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut recording = Recording::open(BufReader::new(file))
         .with_context(|| format!("replay {}", path.display()))?;
@@ -115,7 +120,7 @@ pub fn replay(config: &Config, path: &Path, messages: &mut dyn Write) -> Result<
     let deadline = instant_now() + config.agent.shutdown_timeout;
     let exporters: Vec<Stage> = exporters.into_iter().map(|e| e.join(deadline)).collect();
     let ledger = accounts::replayed(&counters, decoder.account(), exporters);
-    super::settle(config, &ledger, messages)?;
+    super::settle(config, ledger, messages)?;
     info!(records = counters.get(crate::telemetry::Counter::RecordsIn), "replayed");
     outcome.with_context(|| format!("replay {}", path.display()))
 }

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing::warn;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::app;
 use crate::config::{self, AgentConfig, Environment, LogFormat, LogLevel, Purpose};
 use crate::stages::loader;
+use crate::telemetry::Messages;
 
 /// Zero-code traces of every HTTP request on this host, out of eBPF.
 ///
@@ -81,7 +81,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Doctor { .. }) => Purpose::Diagnose,
     };
     let loaded = config::load(cli.config.as_deref(), &Environment::of_this_process(), purpose)?;
-    let (mut messages, _flushes_at_the_end) = start_log(&loaded.config.agent);
+    let mut messages = Messages::to_stderr();
+    start_log(&loaded.config.agent, &messages);
     for notice in &loaded.notices {
         warn!("{notice}");
     }
@@ -107,12 +108,7 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Lines of messages that wait for whoever reads stderr; more are dropped.
-const MESSAGES_MAX: usize = 1024;
-
-/// Starts the log. What is given back writes to stderr like the log does: a stderr that is closed,
-/// full or not read neither ends nor delays anybody.
-fn start_log(agent: &AgentConfig) -> (NonBlocking, WorkerGuard) {
+fn start_log(agent: &AgentConfig, messages: &Messages) {
     let level = match agent.log_level {
         LogLevel::Trace => LevelFilter::TRACE,
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -120,19 +116,13 @@ fn start_log(agent: &AgentConfig) -> (NonBlocking, WorkerGuard) {
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
     };
-    let (messages, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(MESSAGES_MAX)
-        .thread_name("messages")
-        .finish(std::io::stderr());
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(messages.clone())
+        .with_writer(messages.writer())
         .log_internal_errors(false);
     match agent.log_format {
         LogFormat::Text => log.with_ansi(false).init(),
         LogFormat::Json => log.json().init(),
     }
     loader::route_libbpf_messages();
-    (messages, guard)
 }

@@ -25,6 +25,7 @@ pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
 pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
+pub use value::without_userinfo;
 
 use layers::{Key, Layers};
 use yaml::YamlFile;

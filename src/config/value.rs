@@ -59,7 +59,7 @@ impl Raw {
 }
 
 /// The text without the `user:password@` of a URL.
-fn without_userinfo(s: &str) -> String {
+pub fn without_userinfo(s: &str) -> String {
     let Some((scheme, rest)) = s.split_once("://") else { return s.to_owned() };
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

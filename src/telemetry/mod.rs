@@ -2,6 +2,8 @@
 
 pub mod counters;
 pub mod ledger;
+pub mod messages;
 
 pub use counters::{Counter, Counters, Tally};
 pub use ledger::{Ledger, Stage};
+pub use messages::Messages;

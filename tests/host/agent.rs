@@ -14,7 +14,7 @@ use crate::turn::{agent_binary, scratch};
 use crate::{eventually, patience};
 
 /// The word in the agent's log that says it sees traffic from now on.
-const READY: &str = "attached";
+pub(crate) const READY: &str = "attached";
 
 /// Selects every process.
 pub(crate) const EVERYTHING: (&str, &str) = ("OTEL_EBPF_AUTO_TARGET_EXE", "*");

@@ -30,6 +30,7 @@ mod parents;
 mod servers;
 mod shapes;
 mod sink;
+mod stderr;
 mod tools;
 mod turn;
 

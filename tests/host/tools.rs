@@ -156,6 +156,8 @@ fn a_recording_is_private_and_replays_the_same_every_time_without_privilege() {
     let Some(_turn) = enter(name, &[Need::App("httpd"), Need::Command("setpriv")]) else { return };
     let dir = scratch();
     let file = dir.path().join("recording");
+    fs::write(&file, [0; 1 << 20]).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let wanted = recorded(&file).concat();
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 

@@ -35,13 +35,13 @@ impl<'a> StartLine<'a> {
 }
 
 fn request_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
+    if line.starts_with(HTTP2_PREFACE) {
+        return Err(Malformed::StartLine);
+    }
     let method = method_of(line)?.ok_or(Malformed::StartLine)?;
     let rest = line.get(method.len().saturating_add(1)..).unwrap_or_default();
     let Some(space) = memrchr(b' ', rest) else { return Err(Malformed::StartLine) };
     let (target, version) = rest.split_at_checked(space).unwrap_or_default();
-    if line.starts_with(HTTP2_PREFACE) {
-        return Err(Malformed::StartLine);
-    }
     if target.is_empty() || !version.split_first().is_some_and(|(_, v)| is_version(v)) {
         let control = version.iter().any(u8::is_ascii_control);
         return Err(if control { Malformed::ControlByte } else { Malformed::StartLine });

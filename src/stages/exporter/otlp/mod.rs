@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use self::grpc::GrpcClient;
 use self::http::HttpClient;
 use super::queue::{DropReason, Slice, SpanQueue, Want};
-use crate::config::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
+use crate::config::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol, without_userinfo};
 use crate::model::time::{instant_now, ktime_now};
 use encode::Encoder;
 
@@ -110,7 +110,7 @@ impl OtlpExporter {
         };
         Ok(Self {
             client,
-            url: shown(&config.url),
+            url: without_userinfo(&config.url),
             batch: config.batch,
             backoff: config.backoff,
             encoder: Encoder::default(),
@@ -230,18 +230,5 @@ impl Backoff {
         let wait = self.interval.saturating_mul(permille) / 1000;
         self.interval = (self.interval.saturating_mul(3) / 2).min(self.max);
         wait
-    }
-}
-
-/// A URL for people: user, password and query, which may be secrets, are left out.
-fn shown(url: &str) -> String {
-    let plain = url.split_once('?').map_or(url, |(front, _)| front);
-    match plain.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
-        }
-        None => plain.to_owned(),
     }
 }
