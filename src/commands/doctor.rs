@@ -52,6 +52,9 @@ fn table(report: &Report) -> String {
     }
     text += &match &report.front_end {
         Some(name) => format!("obi works here, by the {name} front end\n"),
+        None if report.checks.first().is_some_and(|privilege| !privilege.works) => {
+            "obi cannot load programs as it is run now\n".to_owned()
+        }
         None => "obi cannot see socket calls here\n".to_owned(),
     };
     text

@@ -27,10 +27,19 @@ pub struct Check {
 
 /// Tries everything: loads and attaches each set of programs and takes it away again.
 pub fn check_all() -> Vec<Check> {
-    let mut checks = vec![privilege(), identity()];
+    let privilege = privilege();
+    let permitted = privilege.works;
+    let mut checks = vec![privilege, identity()];
     checks.extend(lockdown());
+    let dry = programs();
+    checks.extend(if permitted { dry } else { dry.into_iter().map(untried).collect() });
+    checks
+}
+
+/// What only loading programs can tell.
+fn programs() -> Vec<Check> {
     let features = Features::probe();
-    checks.extend(FrontEnd::LADDER.map(front_end));
+    let mut checks = Vec::from(FrontEnd::LADDER.map(front_end));
     checks.push(feature(
         "sk_storage",
         features.sk_storage,
@@ -52,6 +61,12 @@ pub fn check_all() -> Vec<Check> {
     checks
 }
 
+/// Without the privilege to load programs a dry run says nothing of the kernel.
+fn untried(check: Check) -> Check {
+    let why = "not known: programs may not be loaded, see above".to_owned();
+    Check { works: false, why: Some(why), advice: "", ..check }
+}
+
 fn privilege() -> Check {
     let outcome = require_privilege();
     Check {
@@ -59,7 +74,8 @@ fn privilege() -> Check {
         gives: "programs may be loaded and fit this kernel",
         works: outcome.is_ok(),
         why: outcome.err().map(|e| format!("{e:#}")),
-        advice: "run as root on a kernel with /sys/kernel/btf/vmlinux",
+        advice: "run as root (or with CAP_BPF and CAP_PERFMON) on a kernel with \
+                 /sys/kernel/btf/vmlinux",
     }
 }
 
