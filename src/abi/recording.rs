@@ -89,10 +89,12 @@ impl<W: Write> Recorder<W> {
         out.write_all(MAGIC)?;
         out.write_all(&types::event_limit::ABI_VERSION.0.to_le_bytes())?;
         out.write_all(&seed.to_le_bytes())?;
+        out.flush()?;
         Ok(Self { out, frame: Vec::new(), frames: 0 })
     }
 
-    /// Adds the records of one drain.
+    /// Adds the records of one drain, and sees that they are in the file: a recorder that is killed
+    /// leaves whole batches.
     pub fn batch(&mut self, batch: &RawBatch) -> io::Result<()> {
         self.frame.clear();
         self.frame.extend_from_slice(&batch.drained_at.0.to_le_bytes());
@@ -102,7 +104,8 @@ impl<W: Write> Recorder<W> {
             self.frame.extend_from_slice(&length(record.len())?.to_le_bytes());
             self.frame.extend_from_slice(record);
         }
-        self.write(FRAME_BATCH)
+        self.write(FRAME_BATCH)?;
+        self.out.flush()
     }
 
     /// Adds a conclusion of discovery.
@@ -145,9 +148,10 @@ pub struct Recording<R> {
 impl<R: Read> Recording<R> {
     /// Opens a recording.
     pub fn open(mut input: R) -> Result<Self, RecordingError> {
-        let magic: [u8; 8] = exactly(&mut input).map_err(|_| RecordingError::Foreign)?;
-        if magic != *MAGIC {
-            return Err(RecordingError::Foreign);
+        for byte in MAGIC {
+            if exactly(&mut input)? != [*byte] {
+                return Err(RecordingError::Foreign);
+            }
         }
         let version = u32::from_le_bytes(exactly(&mut input)?);
         if version != types::event_limit::ABI_VERSION.0 {
@@ -345,7 +349,8 @@ mod tests {
     fn a_foreign_file_and_another_layout_are_told_apart() {
         let mut file = recorded();
         assert!(matches!(Recording::open(&b"\x7fELF...."[..]), Err(RecordingError::Foreign)));
-        assert!(matches!(Recording::open(&b""[..]), Err(RecordingError::Foreign)));
+        assert!(matches!(Recording::open(&b"OBIREC"[..]), Err(RecordingError::Truncated)));
+        assert!(matches!(Recording::open(&b""[..]), Err(RecordingError::Truncated)));
         file[8] = 9;
         assert!(matches!(Recording::open(file.as_slice()), Err(RecordingError::Version(9))));
     }
