@@ -3,7 +3,9 @@
 pub mod counters;
 pub mod ledger;
 pub mod messages;
+pub mod seldom;
 
 pub use counters::{Counter, Counters, Tally};
 pub use ledger::{Ledger, Stage};
 pub use messages::Messages;
+pub use seldom::Seldom;

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::queue::{DropReason, Slice, SpanQueue};
 use super::{json, text};
 use crate::model::time::instant_now;
+use crate::telemetry::Seldom;
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(super) struct Printer {
     /// Where in `buffer` each span is complete.
     marks: Vec<usize>,
     counted: u64,
+    failed: Seldom,
 }
 
 impl Printer {
@@ -51,6 +53,7 @@ impl Printer {
             buffer: Vec::new(),
             marks: Vec::new(),
             counted: 0,
+            failed: Seldom::default(),
         }
     }
 
@@ -91,7 +94,14 @@ impl Printer {
             }
             WriteEnd::Failed(error) => {
                 queue.settle(printed, &[(DropReason::OutputFailed, left)]);
-                warn!(%error, spans = left, "spans could not be printed and are dropped");
+                if let Some(kept_back) = self.failed.pass(instant_now()) {
+                    warn!(
+                        %error,
+                        spans = left,
+                        kept_back,
+                        "spans could not be printed and are dropped"
+                    );
+                }
             }
         }
         Ok(())

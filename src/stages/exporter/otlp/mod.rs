@@ -18,6 +18,7 @@ use self::http::HttpClient;
 use super::queue::{DropReason, Slice, SpanQueue, Want};
 use crate::config::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol, without_userinfo};
 use crate::model::time::{instant_now, ktime_now};
+use crate::telemetry::Seldom;
 use encode::Encoder;
 
 /// How long one request may take.
@@ -96,6 +97,18 @@ pub(super) struct OtlpExporter {
     body: Vec<u8>,
     /// The endpoint did not take the last request.
     failing: bool,
+    /// That it began to fail was said, and that it takes spans again was not.
+    said_failing: bool,
+    warnings: Warnings,
+}
+
+/// One kind of message each.
+#[derive(Debug, Default)]
+struct Warnings {
+    failing: Seldom,
+    refused: Seldom,
+    exhausted: Seldom,
+    rejected: Seldom,
 }
 
 impl OtlpExporter {
@@ -116,6 +129,8 @@ impl OtlpExporter {
             encoder: Encoder::default(),
             body: Vec::new(),
             failing: false,
+            said_failing: false,
+            warnings: Warnings::default(),
         })
     }
 
@@ -151,7 +166,12 @@ impl OtlpExporter {
                     return Next::Continue;
                 }
                 Outcome::Refused(error) => {
-                    warn!(url = self.url, error, spans, "spans were refused and are dropped");
+                    if let Some(kept_back) = self.warnings.refused.pass(instant_now()) {
+                        warn!(
+                            url = self.url,
+                            error, spans, kept_back, "spans were refused and are dropped"
+                        );
+                    }
                     queue.settle(0, &[(DropReason::Refused, spans)]);
                     return Next::Continue;
                 }
@@ -161,12 +181,15 @@ impl OtlpExporter {
                     let wait = backoff.next().max(after);
                     let now = instant_now();
                     if now.duration_since(begin).saturating_add(wait) > self.backoff.max_elapsed {
-                        warn!(
-                            url = self.url,
-                            error = why,
-                            spans,
-                            "no success in time, spans are dropped"
-                        );
+                        if let Some(kept_back) = self.warnings.exhausted.pass(now) {
+                            warn!(
+                                url = self.url,
+                                error = why,
+                                spans,
+                                kept_back,
+                                "no success in time, spans are dropped"
+                            );
+                        }
                         queue.settle(0, &[(DropReason::RetriesExhausted, spans)]);
                         return Next::Continue;
                     }
@@ -177,21 +200,28 @@ impl OtlpExporter {
     }
 
     fn settle_accepted(&mut self, spans: u64, rejected: u64, queue: &SpanQueue) {
-        if std::mem::take(&mut self.failing) {
+        self.failing = false;
+        if std::mem::take(&mut self.said_failing) {
             info!(url = self.url, "the endpoint takes spans again");
         }
-        if rejected > 0 {
-            warn!(url = self.url, spans = rejected, "the receiver rejected spans");
+        if rejected > 0
+            && let Some(kept_back) = self.warnings.rejected.pass(instant_now())
+        {
+            warn!(url = self.url, spans = rejected, kept_back, "the receiver rejected spans");
         }
         queue.settle(spans.saturating_sub(rejected), &[(DropReason::Rejected, rejected)]);
     }
 
     /// Tells once that the endpoint fails.
     fn note_failure(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.failing, true) {
+        if !std::mem::replace(&mut self.failing, true)
+            && let Some(kept_back) = self.warnings.failing.pass(instant_now())
+        {
+            self.said_failing = true;
             warn!(
                 url = self.url,
                 error = why,
+                kept_back,
                 "the endpoint takes no spans; trying again, the oldest will be dropped when the \
                  queue is full"
             );
