@@ -53,9 +53,22 @@ const DETACH_SETTLE: Duration = Duration::from_millis(10);
 /// How long a running ledger waits for the decoder, which answers with its next batch.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Signals that the agent handles; blocked before the first thread starts.
+/// Signals that the agent handles; blocked before the first thread starts. A hang-up stops it like
+/// SIGTERM, unless whoever started it (`nohup`) had it ignored.
 fn signals() -> SigSet {
-    SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1])
+    let mut signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1]);
+    if !ignored(Signal::SIGHUP) {
+        signals.add(Signal::SIGHUP);
+    }
+    signals
+}
+
+/// Whether this process ignores `signal`: the `SigIgn` mask of proc(5).
+fn ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or_default();
+    mask >> (signal as i32 - 1) & 1 == 1
 }
 
 /// Blocks the agent's signals for every thread to come. Must run first.
@@ -63,13 +76,13 @@ pub fn block_signals() -> Result<()> {
     signals().thread_block().context("block signals")
 }
 
-/// Runs the agent until SIGTERM or SIGINT; the ledger goes to `messages`. An error means that it
+/// Runs the agent until it is told to stop; the ledger goes to `messages`. An error means that it
 /// could not start, or that a stage failed.
 pub fn run(config: &Config, messages: &mut Messages) -> Result<()> {
     Agent::start(config, load(config)?, None)?.run(config, messages)
 }
 
-/// Writes the raw event stream to `path` until SIGTERM or SIGINT, instead of decoding it.
+/// Writes the raw event stream to `path` until it is told to stop, instead of decoding it.
 pub fn record(config: &Config, path: &Path, messages: &mut Messages) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
     Agent::start(config, load(config)?, Some(recorder))?.run(config, messages)
@@ -80,30 +93,24 @@ fn load(config: &Config) -> Result<Loaded> {
     if let Some(path) = &config.agent.ledger_file {
         accounts::try_write(path)?;
     }
-    loader::load(&load_config(config)?)
+    loader::load(&load_config(config))
 }
 
 /// What the loader has to load for this configuration.
-pub fn load_config(config: &Config) -> Result<LoadConfig> {
+pub fn load_config(config: &Config) -> LoadConfig {
     let front_end = match config.ebpf.front_end {
         config::FrontEnd::Auto => None,
         config::FrontEnd::Tracepoint => Some(FrontEnd::Tracepoint),
         config::FrontEnd::Fentry => Some(FrontEnd::Fentry),
-        config::FrontEnd::Kprobe => {
-            return Err(anyhow!(
-                "OTEL_EBPF_BPF_FRONT_END=kprobe is not supported by this build: use auto, \
-                 tracepoint or fentry"
-            ));
-        }
     };
-    Ok(LoadConfig {
+    LoadConfig {
         front_end,
         ring_bytes: RING_BYTES,
         select_all: config.selection.everything,
         judge_exec: config.selection.exe.is_some(),
         ports: config.selection.ports.iter().collect(),
         pending_budget: PENDING_BUDGET,
-    })
+    }
 }
 
 /// Discovery as configured.
@@ -224,8 +231,9 @@ impl Agent {
 
     /// Waits for signals, then stops everything in flow order.
     fn run(self, config: &Config, messages: &mut Messages) -> Result<()> {
+        let signals = signals();
         loop {
-            match signals().wait().context("wait for a signal")? {
+            match signals.wait().context("wait for a signal")? {
                 Signal::SIGUSR1 => self.print_running_ledger(messages)?,
                 signal => {
                     info!(%signal, "stopping");

@@ -10,15 +10,13 @@ pub(super) const KEYS: &[&Key] = &[&FRONT_END];
 /// Which hooks carry the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrontEnd {
-    /// The first that loads and attaches: tracepoint, fentry, kprobe.
+    /// The first that loads and attaches: tracepoint, fentry.
     #[default]
     Auto,
     /// BTF tracepoints on the socket layer.
     Tracepoint,
     /// fexit programs.
     Fentry,
-    /// Kernel probes.
-    Kprobe,
 }
 
 /// Settings of the kernel side.
@@ -30,11 +28,10 @@ pub struct EbpfConfig {
 
 impl EbpfConfig {
     pub(super) fn read(layers: &mut Layers) -> Self {
-        const FRONT_ENDS: [(&str, FrontEnd); 4] = [
+        const FRONT_ENDS: [(&str, FrontEnd); 3] = [
             ("auto", FrontEnd::Auto),
             ("tracepoint", FrontEnd::Tracepoint),
             ("fentry", FrontEnd::Fentry),
-            ("kprobe", FrontEnd::Kprobe),
         ];
         Self {
             front_end: layers.get(&FRONT_END, |raw| one_of(raw, &FRONT_ENDS)).unwrap_or_default(),
