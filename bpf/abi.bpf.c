@@ -13,6 +13,7 @@ enum conn_flag abi_conn_flag = CONN_FLAG_FROM_BIRTH;
 enum hook_stat abi_hook_stat = HOOK_STAT_CALLS;
 enum selection_state abi_selection_state = SELECTION_DENIED;
 enum verdict_mode abi_verdict_mode = VERDICT_CAPTURE;
+enum reader_sleep abi_reader_sleep = READER_AWAKE;
 
 struct event_header abi_event_header = {};
 struct data_event abi_data_event = {};

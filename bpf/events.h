@@ -8,10 +8,11 @@
 
 enum event_limit {
 	/* Raised with every change of a record's layout or meaning: recordings carry it. */
-	ABI_VERSION = 1,
+	ABI_VERSION = 2,
 	/* Capture classes: payload bytes copied out of one socket call. */
 	CAPTURE_SMALL = 256,
 	CAPTURE_MEDIUM = 1024,
+	CAPTURE_LARGE = 4096,
 	CAPTURE_MAX = 16384,
 	/* The last bytes of a call whose payload did not fit: enough for "\r\n0\r\n\r\n". */
 	CAPTURE_TAIL = 16,
@@ -64,10 +65,6 @@ enum conn_flag {
 	CONN_FLAG_OWN_COUNTERS = 2,  /* positions are counted by the hooks (unix, kTLS, MPTCP) */
 	CONN_FLAG_PEER_IS_AGENT = 4, /* the other end is this agent: never traced */
 	CONN_FLAG_OWN = 8,	     /* this agent's own connection: never traced */
-	CONN_FLAG_ANNOUNCED = 16,    /* the open record was written */
-	CONN_FLAG_NOTHING = 32,	     /* user space asked for nothing */
-	CONN_FLAG_EOF = 64,	     /* the end of the receive direction was reported */
-	CONN_FLAG_FIN_SENT = 128,    /* write_seq counts our FIN */
 };
 
 /* Kernel-side counters, one 64-bit cell per CPU each. In = out + drops at every line:
@@ -107,6 +104,13 @@ enum selection_state {
 enum verdict_mode {
 	VERDICT_CAPTURE = 0, /* default budget */
 	VERDICT_NOTHING = 1, /* no record for this connection until it was idle */
+};
+
+/* reader_state */
+enum reader_sleep {
+	READER_AWAKE = 0,
+	READER_IDLE = 1,    /* the ring was empty: any record wakes it */
+	READER_LINGERS = 2, /* records gather: a ring that fills up wakes it */
 };
 
 #pragma clang diagnostic push
@@ -159,17 +163,22 @@ struct conn_end_event {
 	__u32 skipped_calls; /* calls that a verdict kept out of the ring */
 };
 
-/* EVENT_KIND_PROC_EXEC */
-struct exec_event {
-	struct event_header header;
-	__u32 ns_tgid;	  /* in the agent's PID namespace; 0 = not visible there */
+/* What a process runs: its executable's path and the front of its environment. */
+struct process_image {
 	__u16 components; /* path components, innermost first */
 	__u8 path_truncated;
 	__u8 environ_truncated;
 	__u32 environ_len;
-	__u32 _pad;
 	__u8 path[PATH_COMPONENTS][PATH_COMPONENT_LEN];
 	__u8 environ[ENVIRON_MAX];
+};
+
+/* EVENT_KIND_PROC_EXEC */
+struct exec_event {
+	struct event_header header;
+	__u32 ns_tgid; /* in the agent's PID namespace; 0 = not visible there */
+	__u32 _pad;
+	struct process_image image;
 };
 
 /* EVENT_KIND_PROC_FORK: header.tgid is the parent. EVENT_KIND_PROC_EXIT: header.tgid ended. */
@@ -186,6 +195,7 @@ struct listen_event {
 	__u32 netns;
 	__u16 port;
 	__u8 _pad[6];
+	struct process_image image;
 };
 
 /* Output of the task iterator: one per process. */

@@ -26,7 +26,7 @@ static __always_inline void conn_positions(struct sock *sk, const struct conn *c
 		tp = sock_tcp(sk);
 	if (tp) {
 		pos[DATA_DIRECTION_SEND] = tcp_send_pos(tp, conn->base[DATA_DIRECTION_SEND]);
-		if (conn->flags & CONN_FLAG_FIN_SENT)
+		if (conn->fin_sent)
 			pos[DATA_DIRECTION_SEND]--;
 		pos[DATA_DIRECTION_RECV] = tcp_recv_pos(tp, conn->base[DATA_DIRECTION_RECV]);
 	} else {
@@ -36,33 +36,31 @@ static __always_inline void conn_positions(struct sock *sk, const struct conn *c
 }
 
 /* State for a connection seen for the first time. `moved` bytes in direction dir have moved
- * already by the call that revealed it (0 when none did). */
+ * already by the call that revealed it (0 when none did). In the other direction a call may have
+ * moved bytes whose hook has not run yet: its record begins before the open position. */
 static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 moved)
 {
-	struct conn *conn = conn_create(sk);
-	struct tcp_sock *tp;
+	struct tcp_sock *tp = sock_tcp(sk);
+	struct conn init = {.id = conn_new_id(sk)};
 
-	if (!conn)
-		return NULL;
-	conn->id = conn_new_id(sk);
 	if (peer_is_agent(sk))
-		conn->flags |= CONN_FLAG_PEER_IS_AGENT;
-	tp = sock_tcp(sk);
+		init.flags |= CONN_FLAG_PEER_IS_AGENT;
 	if (tp) {
-		tcp_bases(tp, conn->base);
-		conn_positions(sk, conn, conn->open_pos);
-		conn->open_pos[dir & 1] -= moved;
+		tcp_bases(tp, init.base);
+		conn_positions(sk, &init, init.open_pos);
+		init.open_pos[dir & 1] -= moved;
 		/* The SYN of an active open counts as the first acknowledged byte. */
-		if (conn->open_pos[DATA_DIRECTION_RECV] == 0 &&
-		    conn->open_pos[DATA_DIRECTION_SEND] <= 1)
-			conn->flags |= CONN_FLAG_FROM_BIRTH;
+		if (init.open_pos[DATA_DIRECTION_RECV] == 0 &&
+		    init.open_pos[DATA_DIRECTION_SEND] <= 1)
+			init.flags |= CONN_FLAG_FROM_BIRTH;
 	} else {
-		conn->flags |= CONN_FLAG_OWN_COUNTERS;
+		init.flags |= CONN_FLAG_OWN_COUNTERS;
 	}
-	return conn;
+	return conn_create(sk, &init);
 }
 
-/* Writes the open record. False when the ring had no room; tried again at the next call. */
+/* Writes the open record. False when the ring had no room; tried again at the next call. Two CPUs
+ * may write the same one twice. */
 static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
 					   struct hook_stats *stats)
 {
@@ -87,7 +85,7 @@ static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
 		sock_remote(sk, e->remote_addr, &e->remote_port);
 	}
 	event_submit(e);
-	conn->flags |= CONN_FLAG_ANNOUNCED;
+	conn->announced = 1;
 	stat_inc(stats, HOOK_STAT_CONN_OPENED);
 	return true;
 }
@@ -140,10 +138,9 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 /* The agent's own connect: mark the socket now, its end is known once it is established. */
 static __always_inline void handle_own_connect(struct sock *sk)
 {
-	struct conn *conn = conn_create(sk);
+	struct conn init = {.flags = CONN_FLAG_OWN};
 
-	if (conn)
-		conn->flags = CONN_FLAG_OWN;
+	conn_create(sk, &init);
 }
 
 static __always_inline void own_end_set(struct sock *sk, bool present)
@@ -186,7 +183,7 @@ static __always_inline int handle_conn_state(const struct state_args *a)
 	}
 	if (a->newstate == TCP_ESTABLISHED_)
 		return 0;
-	if (conn->flags & CONN_FLAG_ANNOUNCED)
+	if (conn->announced)
 		emit_conn_end(a->sk, conn,
 			      a->newstate == TCP_CLOSE_ ? EVENT_KIND_CONN_CLOSE
 							: EVENT_KIND_CONN_SHUT,
@@ -195,6 +192,6 @@ static __always_inline int handle_conn_state(const struct state_args *a)
 		conn_drop(a->sk);
 	else
 		/* The FIN is queued next; it has a sequence number and is no byte. */
-		conn->flags |= CONN_FLAG_FIN_SENT;
+		conn->fin_sent = 1;
 	return 0;
 }

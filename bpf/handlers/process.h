@@ -112,7 +112,7 @@ static __always_inline bool leave_mounts(struct path_walk *w)
 /* Path of f, innermost component first, up to the root of its mount tree.
  * VERIFIER: one component an iteration at a constant index, so that no two loop counters multiply
  * the states; seen on 6.18. */
-static __always_inline void path_of_file(struct file *f, struct exec_event *e)
+static __always_inline void path_of_file(struct file *f, struct process_image *image)
 {
 	struct path_walk w = {
 		.dentry = BPF_CORE_READ(f, f_path.dentry),
@@ -126,18 +126,18 @@ static __always_inline void path_of_file(struct file *f, struct exec_event *e)
 		if (leave_mounts(&w))
 			return;
 		dentry = w.dentry;
-		len = bpf_probe_read_kernel_str(e->path[i], PATH_COMPONENT_LEN,
+		len = bpf_probe_read_kernel_str(image->path[i], PATH_COMPONENT_LEN,
 						BPF_CORE_READ(dentry, d_name.name));
 		if (len < 0 || (__u32)len != BPF_CORE_READ(dentry, d_name.len) + 1)
 			break;
-		e->components = i + 1;
+		image->components = i + 1;
 		w.dentry = BPF_CORE_READ(dentry, d_parent);
 	}
-	e->path_truncated = 1;
+	image->path_truncated = 1;
 }
 
-/* Front of the new program's environment, which execve has just laid out. */
-static __always_inline void environ_of(struct task_struct *task, struct exec_event *e)
+/* Front of the environment that execve laid out. */
+static __always_inline void environ_of(struct task_struct *task, struct process_image *image)
 {
 	__u64 start = BPF_CORE_READ(task, mm, env_start);
 	__u64 end = BPF_CORE_READ(task, mm, env_end);
@@ -147,16 +147,28 @@ static __always_inline void environ_of(struct task_struct *task, struct exec_eve
 		return;
 	if (len > ENVIRON_MAX) {
 		len = ENVIRON_MAX;
-		e->environ_truncated = 1;
+		image->environ_truncated = 1;
 	}
 	barrier_var(len);
 	if (len > ENVIRON_MAX)
 		return;
-	if (bpf_probe_read_user(e->environ, len, (const void *)start)) {
-		e->environ_truncated = 1;
+	if (bpf_probe_read_user(image->environ, len, (const void *)start)) {
+		image->environ_truncated = 1;
 		return;
 	}
-	e->environ_len = len;
+	image->environ_len = len;
+}
+
+/* What current runs. */
+static __always_inline void image_of(struct task_struct *task, struct file *exe,
+				     struct process_image *image)
+{
+	image->components = 0;
+	image->path_truncated = 0;
+	image->environ_truncated = 0;
+	image->environ_len = 0;
+	path_of_file(exe, image);
+	environ_of(task, image);
 }
 
 /* A process became another program. */
@@ -179,23 +191,20 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 	header_init(&e->header, EVENT_KIND_PROC_EXEC, sizeof(*e));
 	e->header.ktime_ns = now;
 	e->ns_tgid = ns_tgid_of(task);
-	e->components = 0;
-	e->path_truncated = 0;
-	e->environ_truncated = 0;
-	e->environ_len = 0;
 	e->_pad = 0;
-	path_of_file(BPF_CORE_READ(bprm, file), e);
-	environ_of(task, e);
+	image_of(task, BPF_CORE_READ(bprm, file), &e->image);
 	control_submitted(e);
 	return 0;
 }
 
-/* A port went into LISTEN in the context of its owner. */
+/* A port went into LISTEN in the context of its owner, of which nothing may be known: it is gone
+ * by the time user space looks, if it lives for a moment only. */
 static __always_inline int handle_listen(struct sock *sk)
 {
 	__u16 port = sk->__sk_common.skc_num;
 	__u64 now = bpf_ktime_get_ns();
 	__u32 tgid = current_tgid();
+	struct task_struct *task;
 	struct listen_event *e;
 	struct selection *sel;
 	__u32 state = 0;
@@ -212,12 +221,14 @@ static __always_inline int handle_listen(struct sock *sk)
 	e = control_reserve(struct listen_event);
 	if (!e)
 		return 0;
-	__builtin_memset(e, 0, sizeof(*e));
+	task = (struct task_struct *)bpf_get_current_task();
 	header_init(&e->header, EVENT_KIND_LISTEN, sizeof(*e));
 	e->header.ktime_ns = now;
-	e->ns_tgid = ns_tgid_of((struct task_struct *)bpf_get_current_task());
+	e->ns_tgid = ns_tgid_of(task);
 	e->netns = sock_netns(sk);
 	e->port = port;
+	__builtin_memset(e->_pad, 0, sizeof(e->_pad));
+	image_of(task, BPF_CORE_READ(task, mm, exe_file), &e->image);
 	control_submitted(e);
 	return 0;
 }

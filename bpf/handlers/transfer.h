@@ -48,7 +48,7 @@ static __always_inline void verdict_refresh(struct conn *conn, __u8 dir)
 	conn->skip_until[0] = v->skip_until[0];
 	conn->skip_until[1] = v->skip_until[1];
 	if (v->mode == VERDICT_NOTHING)
-		conn->flags |= CONN_FLAG_NOTHING;
+		conn->nothing = 1;
 }
 
 /* A connection that says nothing is looked at again once it was idle. True = still nothing. */
@@ -57,7 +57,7 @@ static __always_inline bool verdict_nothing(struct conn *conn)
 	__u64 now;
 	__u64 idle;
 
-	if (!(conn->flags & CONN_FLAG_NOTHING))
+	if (!conn->nothing)
 		return false;
 	now = bpf_ktime_get_ns();
 	idle = now - conn->last_ktime;
@@ -65,7 +65,7 @@ static __always_inline bool verdict_nothing(struct conn *conn)
 	if (idle < IDLE_REOPEN_NS || idle == now)
 		return true;
 	bpf_map_delete_elem(&verdict_by_conn, &conn->id);
-	conn->flags &= ~CONN_FLAG_NOTHING;
+	conn->nothing = 0;
 	conn->calls = 1;
 	return false;
 }
@@ -86,9 +86,26 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 
 #define DATA_ROOM(cap, copies) (sizeof(struct data_event) + (cap) * (copies) + CAPTURE_TAIL)
 
+#define WORD_GET  0x20544547 /* "GET " */
+#define WORD_HEAD 0x44414548 /* "HEAD" */
+
+/* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
+ * head goes on, or other heads follow. */
+static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32 n)
+{
+	__u32 word = *(const __u32 *)front;
+
+	if (empty_lines(front, n) != 1)
+		return false;
+	/* These have no body: what follows is the next request. */
+	if (word == WORD_GET || word == WORD_HEAD)
+		conn->pipelined = 1;
+	return !conn->pipelined;
+}
+
 /* Writes one data record of a size class. cap and copies are constants: the ring reserves only
- * known sizes before 5.19. Returns 0, or 1 when a larger class should be tried (try_larger and the
- * captured front holds no empty line). */
+ * known sizes before 5.19. Returns 0, or 1 when a larger class should be tried (try_larger, and
+ * more than one head may stand there). */
 static __always_inline int emit_data_class(const struct transfer_args *a, struct conn *conn,
 					   const struct transfer *t, const struct payload *p,
 					   const __u32 cap, const __u32 copies, bool try_larger,
@@ -110,7 +127,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	FORGET(copy.copied);
 	FORGET(copy.tail);
 	FORGET(copy.fault);
-	if (try_larger && copy.copied == cap && !has_empty_line((__u8 *)(e + 1), cap)) {
+	if (try_larger && copy.copied == cap && !one_head(conn, (__u8 *)(e + 1), cap)) {
 		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
 		return 1;
 	}
@@ -120,7 +137,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	}
 	data_head(e, a, conn, t, &copy, flags);
 	conn->run[a->dir & 1] += copy.copied;
-	event_submit(e);
+	data_submit(e);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
 	return 0;
 }
@@ -137,7 +154,7 @@ static __always_inline void emit_data_bare(const struct transfer_args *a, struct
 		return;
 	}
 	data_head(e, a, conn, t, &none, t->flags);
-	event_submit(e);
+	data_submit(e);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
 }
 
@@ -154,15 +171,22 @@ static __always_inline void emit_data(const struct transfer_args *a, struct conn
 	if (p->kind == PAYLOAD_BUF) {
 		if (n <= CAPTURE_SMALL)
 			emit_data_class(a, conn, t, p, CAPTURE_SMALL, 1, false, stats);
-		else if (emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 1, n > CAPTURE_MEDIUM,
-					 stats))
+		else if (!emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 1, n > CAPTURE_MEDIUM,
+					  stats))
+			return;
+		else if (n <= CAPTURE_LARGE)
+			emit_data_class(a, conn, t, p, CAPTURE_LARGE, 1, false, stats);
+		else
 			emit_data_class(a, conn, t, p, CAPTURE_MAX, 1, false, stats);
 		return;
 	}
 	if (n <= CAPTURE_SMALL)
 		emit_data_class(a, conn, t, p, CAPTURE_SMALL, 2, false, stats);
-	else if (n <= CAPTURE_MEDIUM || first_segment_is_head(p, CAPTURE_MEDIUM))
+	else if (n <= CAPTURE_MEDIUM ||
+		 (!conn->pipelined && first_segment_is_head(p, CAPTURE_MEDIUM)))
 		emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 2, false, stats);
+	else if (n <= CAPTURE_LARGE)
+		emit_data_class(a, conn, t, p, CAPTURE_LARGE, 2, false, stats);
 	else
 		emit_data_class(a, conn, t, p, CAPTURE_MAX, 2, false, stats);
 }
@@ -205,9 +229,9 @@ static __always_inline __u64 transfer_start(struct sock *sk, struct conn *conn, 
 /* Whether a receive that returned 0 is news: the peer's FIN, once. */
 static __always_inline bool eof_is_news(struct sock *sk, struct conn *conn)
 {
-	if ((conn->flags & CONN_FLAG_EOF) || !(sk->sk_shutdown & RCV_SHUTDOWN_))
+	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_))
 		return false;
-	conn->flags |= CONN_FLAG_EOF;
+	conn->eof = 1;
 	return true;
 }
 
@@ -319,7 +343,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return 0;
 	}
-	if (!(conn->flags & CONN_FLAG_ANNOUNCED) && !emit_conn_open(a->sk, conn, stats)) {
+	if (!conn->announced && !emit_conn_open(a->sk, conn, stats)) {
 		stat_inc(stats, HOOK_STAT_DATA_OPEN_FAILED);
 		return 0;
 	}

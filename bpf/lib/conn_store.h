@@ -21,17 +21,24 @@ static __always_inline struct conn *conn_find(struct sock *sk)
 	return !ino || conn->ino == ino ? conn : NULL;
 }
 
-/* New state for sk, all zero; NULL when the kernel refuses. */
-static __always_inline struct conn *conn_create(struct sock *sk)
+/* State for sk, a copy of *init: published whole, because another CPU may find it at once. Who
+ * comes second takes what the first has made. NULL when the kernel refuses. */
+static __always_inline struct conn *conn_create(struct sock *sk, struct conn *init)
 {
 	__u64 key = (__u64)sk;
-	struct conn zero = {};
+	struct conn *conn;
 
-	if (CFG(use_sk_storage))
-		return bpf_sk_storage_get(&conn_by_sk, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	zero.ino = sock_ino(sk);
-	if (bpf_map_update_elem(&conn_by_sock, &key, &zero, BPF_ANY))
-		return NULL;
+	if (CFG(use_sk_storage)) {
+		conn = bpf_sk_storage_get(&conn_by_sk, sk, init, BPF_SK_STORAGE_GET_F_CREATE);
+		return conn ?: bpf_sk_storage_get(&conn_by_sk, sk, NULL, 0);
+	}
+	init->ino = sock_ino(sk);
+	bpf_map_update_elem(&conn_by_sock, &key, init, BPF_NOEXIST);
+	conn = bpf_map_lookup_elem(&conn_by_sock, &key);
+	if (conn && conn->ino == init->ino)
+		return conn;
+	/* What is left of another socket at this address. */
+	bpf_map_update_elem(&conn_by_sock, &key, init, BPF_ANY);
 	return bpf_map_lookup_elem(&conn_by_sock, &key);
 }
 

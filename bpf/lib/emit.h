@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* The only C that names the transport. Submits are silent; the reader is woken only when it said
- * that it sleeps. */
+ * that it sleeps, and how deeply. */
 #pragma once
 
 #include "maps/ring.h"
@@ -11,17 +11,34 @@ static __always_inline bool ring_has_room_for_data(void)
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < CFG(data_limit);
 }
 
-static __always_inline void event_submit(void *record)
+/* Submits a record; wakes the reader if it sleeps at most so deeply. Whoever wakes it takes its
+ * word back: one wake-up a sleep. */
+static __always_inline void submit(void *record, enum reader_sleep depth)
 {
 	__u64 flags = BPF_RB_NO_WAKEUP;
 	__u32 zero = 0;
-	__u32 *asleep = bpf_map_lookup_elem(&reader_state, &zero);
+	__u32 *sleep = bpf_map_lookup_elem(&reader_state, &zero);
 
-	if (asleep && *asleep) {
-		*asleep = 0;
+	if (sleep && *sleep != READER_AWAKE && *sleep <= depth) {
+		*sleep = READER_AWAKE;
 		flags = BPF_RB_FORCE_WAKEUP;
 	}
 	bpf_ringbuf_submit(record, flags);
+}
+
+/* Submits a record that is rare. */
+static __always_inline void event_submit(void *record)
+{
+	submit(record, READER_IDLE);
+}
+
+/* Submits a record of data, of which many may come while the reader lets them gather. */
+static __always_inline void data_submit(void *record)
+{
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < CFG(wake_at))
+		submit(record, READER_IDLE);
+	else
+		submit(record, READER_LINGERS);
 }
 
 static __always_inline void header_init(struct event_header *h, enum event_kind kind, __u32 len)

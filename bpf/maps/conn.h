@@ -20,7 +20,14 @@ struct conn {
 	__u32 calls;
 	__u32 skipped_calls;
 	__u32 ino;   /* of the socket: tells a reused address in conn_by_sock */
-	__u32 flags; /* enum conn_flag */
+	__u16 flags; /* enum conn_flag, as it was made */
+	/* Each by itself: CPUs that set different ones at once undo nothing. */
+	__u8 announced; /* the open record was written */
+	__u8 nothing;	/* user space asked for nothing */
+	__u8 eof;	/* the end of the receive direction was reported */
+	__u8 fin_sent;	/* write_seq counts our FIN */
+	__u8 pipelined; /* heads may stand anywhere in a call */
+	__u8 _pad;
 };
 
 _Static_assert(sizeof(struct conn) <= 256, "charged to the target's optmem");

@@ -8,8 +8,8 @@ struct {
 	__uint(max_entries, 8 * 1024 * 1024);
 } events SEC(".maps");
 
-/* reader_state: one word. The reader writes 1 before it blocks on an idle ring; the next submit
- * takes it back to 0 and wakes the reader. */
+/* reader_state: one word, enum reader_sleep. The reader writes it before it blocks; the submit that
+ * wakes it takes the word back. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

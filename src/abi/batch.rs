@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::types;
 use crate::model::ids::KtimeNs;
 use crate::model::time::ClockOffset;
 
@@ -22,10 +23,14 @@ impl RawBatch {
         Self { drained_at: at, clock, ..Self::default() }
     }
 
-    /// Appends one record. The whole cost of the reader per record.
+    /// Appends one record, without the room behind it that the kernel reserved and did not use. The
+    /// whole cost of the reader per record.
     pub fn push(&mut self, sample: &[u8]) {
+        const LEN: usize = std::mem::offset_of!(types::event_header, len);
+        let len = sample.get(LEN..LEN + 4).and_then(|n| n.try_into().ok()).map(u32::from_ne_bytes);
+        let used = len.and_then(|len| sample.get(..len as usize)).unwrap_or(sample);
         let at = self.len_bytes();
-        self.bytes.extend_from_slice(sample);
+        self.bytes.extend_from_slice(used);
         self.samples.push(at..self.len_bytes());
     }
 

@@ -7,7 +7,7 @@ use plain::Plain;
 use super::types;
 use crate::model::conn::{Direction, Endpoint};
 use crate::model::ids::{ConnId, KtimeNs, StreamPos, Tgid, Tid};
-use crate::model::process::ProcessRecord;
+use crate::model::process::{ProcessImage, ProcessRecord};
 
 /// Why a record could not be decoded. One counter each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,20 +218,25 @@ fn end(record: &[u8]) -> Result<ConnEnd, DecodeError> {
 
 fn exec(record: &[u8]) -> Result<ProcessRecord, DecodeError> {
     let e: Box<types::exec_event> = Box::new(head_of(record)?);
-    let mut path = Vec::new();
-    for component in e.path.iter().take(usize::from(e.components)).rev() {
-        let len = component.iter().position(|b| *b == 0).unwrap_or(component.len());
-        path.push(b'/');
-        path.extend_from_slice(component.get(..len).unwrap_or_default());
-    }
-    let environ = e.environ.get(..e.environ_len as usize).ok_or(DecodeError::Length)?;
     Ok(ProcessRecord::Exec {
         at: KtimeNs(e.header.ktime_ns),
         tgid: Tgid(e.header.tgid),
         ns_tgid: e.ns_tgid,
-        path: (e.path_truncated == 0).then(|| String::from_utf8_lossy(&path).into_owned()),
-        environ: environ.to_vec(),
-        environ_truncated: e.environ_truncated != 0,
+        image: image(&e.image)?,
+    })
+}
+
+fn image(image: &types::process_image) -> Result<ProcessImage, DecodeError> {
+    let mut path = Vec::new();
+    for component in image.path.iter().take(usize::from(image.components)).rev() {
+        let len = component.iter().position(|b| *b == 0).unwrap_or(component.len());
+        path.push(b'/');
+        path.extend_from_slice(component.get(..len).unwrap_or_default());
+    }
+    let environ = image.environ.get(..image.environ_len as usize).ok_or(DecodeError::Length)?;
+    Ok(ProcessImage {
+        path: (image.path_truncated == 0).then(|| String::from_utf8_lossy(&path).into_owned()),
+        environ: (image.environ_truncated == 0).then(|| environ.to_vec()),
     })
 }
 
@@ -246,11 +251,12 @@ fn fork(record: &[u8]) -> Result<ProcessRecord, DecodeError> {
 }
 
 fn listen(record: &[u8]) -> Result<ProcessRecord, DecodeError> {
-    let e: types::listen_event = head_of(record)?;
+    let e: Box<types::listen_event> = Box::new(head_of(record)?);
     Ok(ProcessRecord::Listen {
         at: KtimeNs(e.header.ktime_ns),
         tgid: Tgid(e.header.tgid),
         ns_tgid: e.ns_tgid,
         port: e.port,
+        image: image(&e.image)?,
     })
 }

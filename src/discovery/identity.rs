@@ -33,21 +33,22 @@ impl HostFacts {
 }
 
 /// The identity of the process. `environ` is its environment where the kernel captured it whole;
-/// empty = read `/proc`.
+/// `None` = read `/proc`.
 pub(super) fn service_of(
     host: &HostFacts,
     selectors: &Selectors,
     ns_tgid: u32,
     exe: &str,
-    environ: &[u8],
+    environ: Option<&[u8]>,
     language: &'static str,
 ) -> Arc<Service> {
     let from_proc;
-    let environ = if environ.is_empty() {
-        from_proc = procfs::environ(ns_tgid);
-        &from_proc
-    } else {
-        environ
+    let environ = match environ {
+        Some(environ) => environ,
+        None => {
+            from_proc = procfs::environ(ns_tgid);
+            &from_proc
+        }
     };
     // A value that starts with `$` is an unexpanded reference of some manifest.
     let name = variable(environ, "OTEL_SERVICE_NAME").filter(|v| !v.starts_with('$'));

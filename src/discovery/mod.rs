@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{
-    ListenerFact, ProcessEvent, ProcessFact, ProcessRecord, TaskFact, ThreadModel,
+    ListenerFact, ProcessEvent, ProcessFact, ProcessImage, ProcessRecord, TaskFact, ThreadModel,
 };
 use crate::telemetry::{Counter, Counters};
 pub use identity::HostFacts;
@@ -116,7 +116,7 @@ impl Discovery {
         chosen.sort_unstable();
         chosen.dedup();
         for tgid in chosen {
-            self.select(tgid, KtimeNs(0), &[], true);
+            self.select(tgid, KtimeNs(0), None, true);
         }
         // The others are judged by what their records say, but that they listen was seen only here.
         self.processes.retain(|_, process| process.selected || process.listens);
@@ -134,7 +134,7 @@ impl Discovery {
     pub fn more_listeners(&mut self, listeners: &[ListenerFact]) -> Vec<Decision> {
         for l in listeners {
             if self.selectors.has_port(l.port) {
-                self.listen(l.tgid, l.ns_tgid, KtimeNs(0));
+                self.listen(l.tgid, l.ns_tgid, KtimeNs(0), ProcessImage::default());
             }
         }
         std::mem::take(&mut self.decisions)
@@ -143,21 +143,22 @@ impl Discovery {
     /// Judges one change.
     pub fn on_record(&mut self, record: ProcessRecord) -> Vec<Decision> {
         match record {
-            ProcessRecord::Exec { at, tgid, ns_tgid, path, environ, environ_truncated } => {
-                let environ = if environ_truncated { Vec::new() } else { environ };
-                self.exec(tgid, ns_tgid, at, path, &environ);
+            ProcessRecord::Exec { at, tgid, ns_tgid, image } => {
+                self.exec(tgid, ns_tgid, at, image);
             }
             ProcessRecord::Fork { at, parent, child, child_ns_tgid } => {
                 self.fork(parent, child, child_ns_tgid, at);
             }
             ProcessRecord::Exit { tgid, .. } => self.exit(tgid),
-            ProcessRecord::Listen { at, tgid, ns_tgid, .. } => self.listen(tgid, ns_tgid, at),
+            ProcessRecord::Listen { at, tgid, ns_tgid, image, .. } => {
+                self.listen(tgid, ns_tgid, at, image);
+            }
         }
         std::mem::take(&mut self.decisions)
     }
 
-    fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, path: Option<String>, env: &[u8]) {
-        let exe = path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default();
+    fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
+        let exe = executable(ns_tgid, image.path);
         let before = self.processes.get(&tgid);
         let was_selected = before.is_some_and(|p| p.selected);
         let listens = before.is_some_and(|p| p.listens);
@@ -166,7 +167,7 @@ impl Discovery {
         let inherited = self.selectors.exe.is_none() && was_selected;
         let selected = inherited || self.matches(&process);
         self.remember(tgid, process);
-        self.decide(selected, tgid, at, env, false);
+        self.decide(selected, tgid, at, image.environ.as_deref(), false);
     }
 
     fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
@@ -176,22 +177,18 @@ impl Discovery {
                 (process, parent.selected)
             }
             None => {
-                let exe = procfs::executable(ns_tgid).unwrap_or_default();
+                let exe = executable(ns_tgid, None);
                 (Process { ns_tgid, exe, ..Process::default() }, self.selectors.everything)
             }
         };
         self.remember(child, process);
-        self.decide(selected, child, at, &[], false);
+        self.decide(selected, child, at, None, false);
     }
 
-    fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs) {
+    fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
         let mut process = match self.processes.get(&tgid) {
             Some(process) => process.clone(),
-            None => Process {
-                ns_tgid,
-                exe: procfs::executable(ns_tgid).unwrap_or_default(),
-                ..Process::default()
-            },
+            None => Process { ns_tgid, exe: executable(ns_tgid, image.path), ..Process::default() },
         };
         process.listens = true;
         let known = process.selected;
@@ -201,7 +198,7 @@ impl Discovery {
             // The kernel may have asked before it heard of the selection.
             self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
         } else {
-            self.decide(selected, tgid, at, &[], true);
+            self.decide(selected, tgid, at, image.environ.as_deref(), true);
         }
     }
 
@@ -220,7 +217,14 @@ impl Discovery {
         exe && ports
     }
 
-    fn decide(&mut self, select: bool, tgid: Tgid, since: KtimeNs, env: &[u8], adopt: bool) {
+    fn decide(
+        &mut self,
+        select: bool,
+        tgid: Tgid,
+        since: KtimeNs,
+        env: Option<&[u8]>,
+        adopt: bool,
+    ) {
         if select {
             self.select(tgid, since, env, adopt);
         } else {
@@ -228,7 +232,7 @@ impl Discovery {
         }
     }
 
-    fn select(&mut self, tgid: Tgid, since: KtimeNs, environ: &[u8], adopt: bool) {
+    fn select(&mut self, tgid: Tgid, since: KtimeNs, environ: Option<&[u8]>, adopt: bool) {
         let Some(process) = self.processes.get_mut(&tgid) else {
             // The table is full, which was counted.
             return self.refuse(tgid, since);
@@ -299,6 +303,12 @@ pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<Pro
     {
         tracing::debug!("loader is gone, a selection is not needed any more");
     }
+}
+
+/// Path of the executable as the kernel told it, else as `/proc` does; empty when the process is
+/// gone.
+fn executable(ns_tgid: u32, path: Option<String>) -> String {
+    path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
 }
 
 /// Every process below `roots`.

@@ -18,10 +18,12 @@ fn exec(tgid: u32, at: u64, path: &str, environ: &[u8]) -> ProcessRecord {
         at: KtimeNs(at),
         tgid: Tgid(tgid),
         ns_tgid: tgid,
-        path: Some(path.to_owned()),
-        environ: environ.to_vec(),
-        environ_truncated: false,
+        image: image(path, environ),
     }
+}
+
+fn image(path: &str, environ: &[u8]) -> ProcessImage {
+    ProcessImage { path: Some(path.to_owned()), environ: Some(environ.to_vec()) }
 }
 
 fn fact(decisions: &[Decision]) -> &ProcessFact {
@@ -74,6 +76,7 @@ fn executable_and_port_must_both_match() {
         tgid: Tgid(tgid),
         ns_tgid: tgid,
         port: 8080,
+        image: image("/x/app", b"A=b\0"),
     };
     assert_eq!(name(&d.on_record(listen(4_000_001))), Some("app"));
     d.on_record(exec(4_000_002, 1, "/x/other", b"A=b\0"));
@@ -119,7 +122,13 @@ fn what_was_there_before_is_selected_with_its_children() {
 fn a_listener_that_is_selected_already_is_answered_all_the_same() {
     let mut d = judge(Some(8080), "/app");
     let tgid = Tgid(4_000_001);
-    let listen = |at| ProcessRecord::Listen { at: KtimeNs(at), tgid, ns_tgid: tgid.0, port: 8080 };
+    let listen = |at| ProcessRecord::Listen {
+        at: KtimeNs(at),
+        tgid,
+        ns_tgid: tgid.0,
+        port: 8080,
+        image: ProcessImage::default(),
+    };
     d.on_record(exec(tgid.0, 1, "/x/app", b"A=b\0"));
     assert_eq!(name(&d.on_record(listen(2))), Some("app"));
     let since = KtimeNs(3);

@@ -16,12 +16,8 @@ pub enum ProcessRecord {
         tgid: Tgid,
         /// Its id in the agent's PID namespace; 0 = not visible there.
         ns_tgid: u32,
-        /// Path of the executable, absolute; `None` when it did not fit the record.
-        path: Option<String>,
-        /// The front of its environment, NUL-separated.
-        environ: Vec<u8>,
-        /// Whether `environ` is only a prefix.
-        environ_truncated: bool,
+        /// What it runs.
+        image: ProcessImage,
     },
     /// A selected process got a child, which inherits selection and identity.
     Fork {
@@ -51,7 +47,18 @@ pub enum ProcessRecord {
         ns_tgid: u32,
         /// The port.
         port: u16,
+        /// What it runs.
+        image: ProcessImage,
     },
+}
+
+/// What a process runs, as the kernel read it at that moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessImage {
+    /// Path of the executable, absolute; `None` when it did not fit the record.
+    pub path: Option<String>,
+    /// Its environment, NUL-separated; `None` when it did not fit or could not be read.
+    pub environ: Option<Vec<u8>>,
 }
 
 /// What discovery concluded of one process. `since` tells which life of the tgid is meant: the

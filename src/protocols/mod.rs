@@ -184,8 +184,15 @@ pub trait Protocol {
     /// is parsed.
     fn describe(conn: &mut Self::Conn, msg: &Self::Msg<'_>, span: &mut SpanSink<'_>);
     /// Writes what is known only at the end of a message that ended with [`End::Later`].
-    /// `request` tells which message of the exchange ended.
-    fn describe_end(conn: &mut Self::Conn, dir: Direction, request: bool, span: &mut SpanSink<'_>);
+    /// `request` tells which message of the exchange ended; `to_come` of its consumed bytes never
+    /// moved.
+    fn describe_end(
+        conn: &mut Self::Conn,
+        dir: Direction,
+        request: bool,
+        to_come: u64,
+        span: &mut SpanSink<'_>,
+    );
     /// Writes that no response was observed.
     fn describe_unanswered(span: &mut SpanSink<'_>);
 }
@@ -244,8 +251,8 @@ macro_rules! protocols {
             }
 
             /// See [`Protocol::describe_end`].
-            pub fn describe_end(&mut self, dir: Direction, request: bool, span: &mut SpanSink<'_>) {
-                match self { $( Self::$variant(conn) => <$protocol>::describe_end(conn, dir, request, span) ),+ }
+            pub fn describe_end(&mut self, dir: Direction, request: bool, to_come: u64, span: &mut SpanSink<'_>) {
+                match self { $( Self::$variant(conn) => <$protocol>::describe_end(conn, dir, request, to_come, span) ),+ }
             }
 
             /// See [`Protocol::describe_unanswered`].

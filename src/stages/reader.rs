@@ -1,10 +1,11 @@
 //! Drains the ring: copies records into batches, and nothing else.
 //!
-//! Submits in the kernel are silent. While records flow, the reader sleeps between drains, the
-//! shorter the more they were; when the ring is empty it tells the kernel that it sleeps, and the
-//! next record wakes it.
+//! Submits in the kernel are silent. While records flow, the reader lets them gather, until a time
+//! is over or the ring fills up; when the ring is empty, the next record wakes it. In both cases it
+//! says so in one word before it sleeps, and whoever wakes it takes the word back.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,16 +13,16 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, RingBufferBuilder};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::abi::RawBatch;
+use crate::abi::{RawBatch, types};
 use crate::config::Fault;
 use crate::model::time::{ClockOffset, ktime_now};
 use crate::telemetry::{Counter, Counters, Stage};
 
-/// Pause between two drains while records flow.
+/// Longest pause between two drains while records flow; a ring that fills up ends it sooner.
 const LINGER: Duration = Duration::from_millis(20);
-/// The same when the last drain found more than a sixteenth of the ring.
-const LINGER_BUSY: Duration = Duration::from_millis(2);
 /// Longest sleep on an idle ring: bounds the stop, and lets the decoder's deadlines pass.
 const IDLE: Duration = Duration::from_millis(100);
 /// A batch is handed on when it holds this many bytes.
@@ -40,8 +41,8 @@ pub struct Channels {
 #[derive(Debug)]
 pub struct Reader {
     ring: MapHandle,
-    /// One word: 1 = the reader sleeps, wake it.
-    asleep: MapHandle,
+    /// One word: how the reader sleeps.
+    sleep: MapHandle,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
     /// Test switch: lose one record without a trace.
@@ -56,18 +57,16 @@ struct Sink {
     lose: Option<Fault>,
     /// Records since last published.
     taken: u64,
-    /// Bytes since last asked.
-    drained_bytes: usize,
     /// The decoder is gone.
     closed: bool,
 }
 
 impl Reader {
-    /// A reader of `ring`, which the kernel wakes by the word in `asleep`.
-    pub fn new(ring: &MapHandle, asleep: &MapHandle, counters: Arc<Counters>) -> Result<Self> {
+    /// A reader of `ring`, which the kernel wakes by the word in `sleep`.
+    pub fn new(ring: &MapHandle, sleep: &MapHandle, counters: Arc<Counters>) -> Result<Self> {
         Ok(Self {
             ring: MapHandle::try_from(ring).context("duplicate the ring's descriptor")?,
-            asleep: MapHandle::try_from(asleep).context("duplicate a map's descriptor")?,
+            sleep: MapHandle::try_from(sleep).context("duplicate a map's descriptor")?,
             stop: Arc::default(),
             counters,
             lose: None,
@@ -96,7 +95,6 @@ impl Reader {
             counters: Arc::clone(&self.counters),
             lose: self.lose,
             taken: 0,
-            drained_bytes: 0,
             closed: false,
         });
         let mut builder = RingBufferBuilder::new();
@@ -107,46 +105,57 @@ impl Reader {
             })
             .context("map the ring")?;
         let ring = builder.build().context("map the ring")?;
-        let mut idle = 0u32;
+        let wake_ups = WakeUps::of(&self.ring)?;
+        let mut idle = false;
         loop {
             // Read before the drain: what was submitted before the stop is drained after it.
             let stop = self.stop.load(Ordering::Acquire);
             let drained = ring.consume_raw();
-            let bytes = std::mem::take(&mut sink.borrow_mut().drained_bytes);
-            let closed = sink.borrow_mut().flush(drained > 0 || idle > 0);
+            let closed = sink.borrow_mut().flush(drained > 0 || idle);
             if closed || (stop && drained <= 0) {
                 return Ok(());
             }
-            if drained > 0 {
-                idle = 0;
-                std::thread::sleep(self.linger(bytes));
-            } else if idle == 0 {
+            if drained > 0 && !stop {
+                idle = false;
+                self.tell(types::reader_sleep::READER_LINGERS)?;
+                wake_ups.wait(LINGER)?;
+            } else if !idle {
                 // Tell the kernel, then look once more: a record may have come in between.
-                idle = 1;
-                self.tell_asleep(1)?;
+                idle = true;
+                self.tell(types::reader_sleep::READER_IDLE)?;
             } else {
-                // Returns at once when the kernel wakes us; the next round drains the rest.
-                let woken = ring.poll_raw(IDLE);
-                idle = u32::from(woken <= 0);
+                idle = !wake_ups.wait(IDLE)?;
             }
         }
     }
 
-    /// How long to let records gather after a drain of `bytes`.
-    fn linger(&self, bytes: usize) -> Duration {
-        let ring = self.ring.max_entries() as usize;
-        match bytes {
-            _ if self.stop.load(Ordering::Acquire) => Duration::ZERO,
-            b if b > ring / 4 => Duration::ZERO,
-            b if b > ring / 16 => LINGER_BUSY,
-            _ => LINGER,
-        }
+    fn tell(&self, sleep: types::reader_sleep) -> Result<()> {
+        self.sleep
+            .update(&0u32.to_ne_bytes(), &sleep.0.to_ne_bytes(), MapFlags::ANY)
+            .context("tell the kernel how the reader sleeps")
+    }
+}
+
+/// Wake-ups of the ring, whether or not there are records in it (libbpf's own poll returns at once
+/// if there are).
+struct WakeUps(Epoll);
+
+impl WakeUps {
+    fn of(ring: &MapHandle) -> Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("wait for the ring")?;
+        let edges = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+        epoll.add(ring.as_fd(), edges).context("wait for the ring")?;
+        Ok(Self(epoll))
     }
 
-    fn tell_asleep(&self, word: u32) -> Result<()> {
-        self.asleep
-            .update(&0u32.to_ne_bytes(), &word.to_ne_bytes(), MapFlags::ANY)
-            .context("tell the kernel that the reader sleeps")
+    /// Whether the kernel woke us before `time` was over.
+    fn wait(&self, time: Duration) -> Result<bool> {
+        let timeout = EpollTimeout::try_from(time).context("a pause of the reader")?;
+        match self.0.wait(&mut [EpollEvent::empty()], timeout) {
+            Ok(woken) => Ok(woken > 0),
+            Err(Errno::EINTR) => Ok(true),
+            Err(error) => Err(error).context("wait for the ring"),
+        }
     }
 }
 
@@ -154,7 +163,6 @@ impl Sink {
     /// The whole cost of the reader per record.
     fn take(&mut self, record: &[u8]) {
         self.taken += 1;
-        self.drained_bytes += record.len();
         if self.lose == Some(Fault::Reader) {
             self.lose = None;
             return;

@@ -117,8 +117,8 @@ counters! {
     ConnectionsClosed = "decoder_connections_closed",
     /// Connections pushed out by newer ones.
     ConnectionsEvicted = "decoder_connections_evicted",
-    /// Connections replaced by a second open record.
-    ConnectionsReopened = "decoder_connections_reopened",
+    /// Open records of a connection that was open already.
+    ConnectionsAnnouncedTwice = "decoder_connections_announced_twice",
     /// Connections that carry no protocol we know.
     NotAKnownProtocol = "decoder_connections_given_up" / "not_a_known_protocol",
     /// Connections that became a tunnel.

@@ -195,6 +195,9 @@ pub(crate) struct Span {
     /// `HTTP` or `HTTPClient`.
     #[serde(rename = "type")]
     pub(crate) family: String,
+    /// The server by name: of a server's span, its service.
+    #[serde(rename = "hostName")]
+    pub(crate) host_name: String,
     #[serde(rename = "hostPort")]
     pub(crate) host_port: String,
     #[serde(rename = "traceID")]

@@ -82,6 +82,41 @@ fn a_thread_that_calls_itself_has_both_sides_and_is_not_its_own_parent() {
     assert!(with_parent.is_empty(), "{with_parent:?}");
 }
 
+/// Pipelined requests that one call moves, `count` of them with heads of about `head` bytes.
+fn pipelined(kind: &str, count: usize, head: usize) -> (Vec<u8>, Vec<String>) {
+    let (mut requests, mut lines) = (Vec::new(), Vec::new());
+    for i in 0..count {
+        let path = format!("/{kind}-{i}");
+        let (method, body) = if kind == "post" { ("POST", "a=b\r\n\r\n") } else { ("GET", "") };
+        let padding = "p".repeat(head);
+        let length = body.len();
+        let fields = format!("Host: test\r\nContent-Length: {length}\r\nX-Padding: {padding}");
+        let fields =
+            if body.is_empty() { fields.replace("Content-Length: 0\r\n", "") } else { fields };
+        requests.extend(format!("{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n{body}").bytes());
+        lines.extend(["client", "server"].map(|role| format!("{role} {method} {path} 200")));
+    }
+    (requests, lines)
+}
+
+#[test]
+fn pipelined_requests_of_one_call_have_a_span_each() {
+    let name = "pipelined_requests_of_one_call_have_a_span_each";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let mut wanted = Vec::new();
+    for (kind, count, head) in [("short", 100, 20), ("long", 20, 650), ("post", 30, 40)] {
+        let (client, server) = pair(&listener);
+        let (requests, lines) = pipelined(kind, count, head);
+        carry(&client, &server, &requests);
+        carry(&server, &client, &ANSWER.repeat(count));
+        wanted.extend(lines);
+    }
+    let outcome = agent.stop_after(wanted.len(), |_| true);
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+}
+
 #[test]
 fn a_connection_that_was_used_before_the_agent_is_adopted() {
     let name = "a_connection_that_was_used_before_the_agent_is_adopted";

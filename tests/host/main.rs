@@ -27,6 +27,7 @@ mod matrix;
 mod namespaces;
 mod oracle;
 mod parents;
+mod races;
 mod servers;
 mod shapes;
 mod sink;

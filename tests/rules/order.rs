@@ -249,6 +249,40 @@ fn a_connection_older_than_the_agent_is_probed_for_sixteen_records() {
 }
 
 #[test]
+fn a_connection_first_seen_by_its_answer_still_begins_with_the_request() {
+    let mut host = Host::new();
+    let asked = get("/a");
+    let start = asked.len() as u64;
+    host.wire.open_with(1, |open| {
+        open.from_birth = false;
+        open.start[Send.index()] = StreamPos(start);
+    });
+    host.moves(1, Recv, &ok("early"));
+    host.late(1, Send, 0, &asked);
+    host.late(1, Send, start, &get("/b"));
+    host.moves(1, Recv, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /a 200", "GET /b 200"]);
+    assert_eq!(host.count(Counter::RecordOld), 0);
+}
+
+#[test]
+fn the_answer_that_was_under_way_when_the_agent_came_answers_nothing_it_saw() {
+    let mut host = Host::new();
+    host.wire.open_with(1, |open| {
+        open.from_birth = false;
+        open.start = [StreamPos(1000); 2];
+    });
+    let before = "HTTP/1.1 500 Before\r\nContent-Length: 0\r\n\r\n";
+    host.late(1, Send, 1000, before);
+    host.late(1, Recv, 1000, &get("/next"));
+    host.late(1, Send, 1000 + before.len() as u64, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /next 200"]);
+    assert_eq!(host.count(Counter::ResponseWithoutRequest), 1);
+}
+
+#[test]
 fn a_call_over_a_unix_socket_names_its_path() {
     let mut host = Host::new();
     for (conn, path) in [(1, &b"/run/app.sock"[..]), (2, &b"\0abstract"[..])] {

@@ -275,8 +275,10 @@ impl Conn {
 
     fn end_message(&mut self, state: &mut ConnState, dir: Direction) {
         let Some((key, request)) = self.stream(dir).open.take() else { return };
+        self.stream(dir).apply_skip();
+        let to_come = self.stream(dir).skip;
         if let Some(exchange) = self.spans.exchanges.iter_mut().find(|e| e.key == key) {
-            state.describe_end(dir, request, &mut SpanSink::new(&mut exchange.pending));
+            state.describe_end(dir, request, to_come, &mut SpanSink::new(&mut exchange.pending));
         }
     }
 

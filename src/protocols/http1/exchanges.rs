@@ -32,8 +32,9 @@ pub(super) enum Answer {
 ///
 /// After a loss it is not known how many requests or responses are missing. A client that does
 /// not pipeline sends a request only when the answers to all earlier ones are there, so the
-/// latest request is the one that waits. One that pipelines leaves no way to tell: its
-/// connection is given up rather than paired wrongly.
+/// latest request is the one that waits. One that pipelines leaves no way to tell: behind lost
+/// requests, no more are taken and only those before them are answered; behind lost responses, none
+/// is. Its connection is given up rather than paired wrongly.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
     waiting: VecDeque<Asked>,
@@ -46,6 +47,8 @@ pub(super) struct Exchanges {
     crowded: bool,
     /// See [`Answer::Adrift`].
     adrift: bool,
+    /// Requests were lost behind the one before this number.
+    certain_to: Option<u64>,
     /// The response at hand was told to wait.
     told_to_wait: bool,
     /// The response before it had to wait, too. It happens when records overtake each other,
@@ -64,6 +67,11 @@ impl Exchanges {
     /// See [`Answer::Adrift`].
     pub(super) fn is_adrift(&self) -> bool {
         self.adrift
+    }
+
+    /// Whether unknown requests wait behind the known ones.
+    pub(super) fn requests_are_uncertain(&self) -> bool {
+        self.certain_to.is_some()
     }
 
     /// Takes a request; gives its number, or `None` when too many wait.
@@ -93,6 +101,10 @@ impl Exchanges {
             self.waiting.drain(..answered_unseen);
         }
         let oldest = self.oldest();
+        if self.certain_to.is_some_and(|end| oldest >= end) {
+            self.adrift = true;
+            return Answer::Adrift;
+        }
         if let Some(asked) = self.waiting.pop_front() {
             let crowded = !self.waiting.is_empty();
             self.pipelined |= crowded && self.crowded;
@@ -116,7 +128,9 @@ impl Exchanges {
 
     /// The request stream was lost.
     pub(super) fn requests_lost(&mut self) {
-        self.adrift |= self.pipelined;
+        if self.pipelined {
+            self.certain_to.get_or_insert(self.next);
+        }
         self.give_up_waiting();
     }
 

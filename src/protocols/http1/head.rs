@@ -2,7 +2,8 @@
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::protocols::{Malformed, Verdict};
+use super::span::known_method;
+use crate::protocols::{Malformed, SpanSink, Verdict};
 
 /// Bytes of a method; a longer word is not a method.
 pub(super) const MAX_METHOD: usize = 32;
@@ -90,6 +91,16 @@ pub(super) fn could_start(prefix: &[u8]) -> Result<(), Malformed> {
     if possible { Ok(()) } else { Err(Malformed::StartLine) }
 }
 
+/// Method and target of a request line whose end is out of sight, where that changes nothing: a
+/// text of the target's length is cut anyway. Only of registered methods, because no version tells
+/// that it is a request line.
+pub(super) fn long_request(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let method = method_of(line).ok()?.filter(|method| known_method(method).is_some())?;
+    let target = line.get(method.len().checked_add(1)?..)?;
+    let long = target.len() > SpanSink::TEXT_MAX && !target.starts_with(b" ");
+    (long && !line.starts_with(HTTP2_PREFACE)).then_some((method, target))
+}
+
 /// See [`crate::protocols::Protocol::probe`].
 pub(super) fn probe(head: &[u8]) -> Verdict {
     let line = match head {
@@ -101,6 +112,7 @@ pub(super) fn probe(head: &[u8]) -> Verdict {
         _ if line.is_empty() => Verdict::Maybe,
         Some(line) if StartLine::read(without_cr(line)).is_ok() => Verdict::Yes,
         Some(_) => Verdict::No,
+        None if long_request(bounded).is_some() => Verdict::Yes,
         None if bounded.len() == super::MAX_HEAD => Verdict::No,
         None if could_start(bounded).is_ok() => Verdict::Maybe,
         None => Verdict::No,

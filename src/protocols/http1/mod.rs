@@ -37,6 +37,7 @@
 //! | 101, or 2xx behind CONNECT | the exchange is whole; then [`Step::Tunnel`] |
 //! | bytes behind CONNECT or `Upgrade` before the answer | wait for it |
 //! | more than [`MAX_IN_FLIGHT`] requests without answer | `too_many_in_flight` |
+//! | a request line without an end, cut behind [`SpanSink::TEXT_MAX`] bytes of target and a registered method | described: the rest of the target would be cut anyway |
 //! | a head cut by bytes that were not captured | described from what is there when its start line is, then lost |
 //! | chunk data and the line end behind it not captured | no matter |
 //! | other framing of a chunked body not captured | lost; found by a start line, or by a buffer that ends with the last chunk |
@@ -187,7 +188,7 @@ impl Protocol for Http1 {
         if conn.tunnel {
             return Step::Tunnel;
         }
-        if conn.exchanges.is_adrift() {
+        if conn.is_hopeless(dir) {
             return Step::Lost;
         }
         let side = conn.side(dir);
@@ -222,7 +223,7 @@ impl Protocol for Http1 {
 
     fn resync(conn: &Http1Conn, dir: Direction, buf: &[u8]) -> Option<usize> {
         let in_chunked = conn.side_ref(dir).loss == Loss::InChunked;
-        if conn.exchanges.is_adrift() {
+        if conn.is_hopeless(dir) {
             return None;
         }
         resync::find(conn.requests.map(|requests| requests == dir), in_chunked, buf)
@@ -253,9 +254,15 @@ impl Protocol for Http1 {
         span::describe(msg, span);
     }
 
-    fn describe_end(conn: &mut Http1Conn, dir: Direction, request: bool, span: &mut SpanSink<'_>) {
+    fn describe_end(
+        conn: &mut Http1Conn,
+        dir: Direction,
+        request: bool,
+        to_come: u64,
+        span: &mut SpanSink<'_>,
+    ) {
         if let Some(bytes) = conn.side_ref(dir).seen {
-            span::describe_body(request, bytes, span);
+            span::describe_body(request, bytes.saturating_sub(to_come), span);
         }
     }
 
@@ -279,6 +286,12 @@ impl Http1Conn {
         }
     }
 
+    /// No message of this direction can be placed any more.
+    fn is_hopeless(&self, dir: Direction) -> bool {
+        self.exchanges.is_adrift()
+            || (self.exchanges.requests_are_uncertain() && self.requests == Some(dir))
+    }
+
     /// A head, or what stands before it.
     fn parse_head<'a>(&mut self, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if self.side_ref(dir).undecided.is_some_and(|n| n >= self.exchanges.oldest()) {
@@ -292,7 +305,9 @@ impl Http1Conn {
         }
         let bounded = input.bytes.get(..MAX_HEAD);
         let bytes = bounded.unwrap_or(input.bytes);
-        let Some(first) = head::line_end(bytes, 0) else { return cut_start_line(bytes, input) };
+        let Some(first) = head::line_end(bytes, 0) else {
+            return self.unfinished_line(dir, bytes, input);
+        };
         let line = head::line_content(bytes.get(..first).unwrap_or_default());
         let start = match StartLine::read(line) {
             Ok(start) => start,
@@ -323,6 +338,31 @@ impl Http1Conn {
                 step
             }
             StartLine::Response { status } => self.response(dir, status, &head),
+        }
+    }
+
+    /// The input ends in a start line; `bytes` is as much of it as may be looked at.
+    fn unfinished_line<'a>(
+        &mut self,
+        dir: Direction,
+        bytes: &'a [u8],
+        input: Input<'a>,
+    ) -> Step<Message<'a>> {
+        if let Err(rule) = head::could_start(bytes) {
+            return Step::Invalid(rule);
+        }
+        let (cut, outcome) = match bytes.len() {
+            MAX_HEAD.. => (Some(Malformed::HeadTooLarge), Step::Invalid(Malformed::HeadTooLarge)),
+            _ if input.missing > 0 => (None, Step::Lost),
+            _ => return starved(input),
+        };
+        match head::long_request(bytes) {
+            Some((method, target)) => {
+                let cut = Some(State::Broken(cut));
+                let head = HeadRead { fields: Fields::default(), bytes: bytes.len(), cut };
+                self.request(dir, method, target, &head)
+            }
+            None => outcome,
         }
     }
 
@@ -493,17 +533,6 @@ fn starved<M>(input: Input<'_>) -> Step<M> {
         return Step::Lost;
     }
     Step::NeedMore { at_least: input.bytes.len().saturating_add(1) }
-}
-
-/// The input ends in a start line; `bytes` is as much of it as may be looked at.
-fn cut_start_line<M>(bytes: &[u8], input: Input<'_>) -> Step<M> {
-    if let Err(rule) = head::could_start(bytes) {
-        return Step::Invalid(rule);
-    }
-    if bytes.len() >= MAX_HEAD {
-        return Step::Invalid(Malformed::HeadTooLarge);
-    }
-    starved(input)
 }
 
 fn wire(bytes: usize) -> u64 {

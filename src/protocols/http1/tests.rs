@@ -156,6 +156,10 @@ fn a_head_of_32_kib_is_whole_and_one_byte_more_is_too_large() {
 #[test]
 fn a_request_line_that_fills_the_bound_is_too_large() {
     let line = [b"GET /".as_slice(), &b"a".repeat(MAX_HEAD)].concat();
+    let mut server = Server::default();
+    assert_eq!(server.moves(Recv, &line, 0), more(&line[..MAX_HEAD], 0));
+    assert_eq!(server.moves(Recv, b"a", 0), Step::Invalid(Malformed::HeadTooLarge));
+    let line = [b"PURGE /".as_slice(), &b"a".repeat(MAX_HEAD)].concat();
     let step = Server::default().moves(Recv, &line, 0);
     assert_eq!(step, Step::Invalid(Malformed::HeadTooLarge));
 }
@@ -242,6 +246,23 @@ fn behind_an_upgrade_request_the_answer_decides() {
 }
 
 #[test]
+fn a_request_line_beyond_what_a_span_shows_needs_no_end() {
+    let mut server = Server::default();
+    let line = format!("GET /{}", "a".repeat(SpanSink::TEXT_MAX));
+    let short = line.get(..line.len() - 1).unwrap();
+    assert_eq!(head::probe(line.as_bytes()), Verdict::Yes);
+    assert_eq!(server.moves(Recv, short.as_bytes(), 100), Step::Lost);
+    Http1::reset(&mut server.0, Recv);
+    assert_eq!(server.moves(Recv, line.as_bytes(), 100), more(line.as_bytes(), 0));
+    assert_eq!(server.moves(Recv, b"", 100), Step::Lost);
+    Http1::reset(&mut server.0, Recv);
+    assert_eq!(server.answers(), whole(OK, 0));
+    assert_eq!(server.asks(), whole(GET, 1));
+    let unknown = line.replace("GET", "GETS");
+    assert_eq!(server.moves(Recv, unknown.as_bytes(), 100), Step::Lost);
+}
+
+#[test]
 fn a_loss_ends_the_wait_for_an_answer() {
     let mut server = Server::default();
     let connect = b"CONNECT h:1 HTTP/1.1\r\n\r\n";
@@ -266,8 +287,10 @@ fn a_loss_of_requests_ends_the_pairing_where_they_are_pipelined() {
     assert_eq!(server.moves(Recv, &two, 0), whole(GET, 0));
     Http1::reset(&mut server.0, Recv);
     assert_eq!(server.asks(), Step::Lost);
-    assert_eq!(server.answers(), Step::Lost);
     assert_eq!(Http1::resync(&server.0, Recv, GET), None);
+    assert_eq!(server.answers(), whole(OK, 0));
+    assert_eq!(server.answers(), Step::Lost);
+    assert_eq!(Http1::resync(&server.0, Send, OK), None);
 }
 
 #[test]

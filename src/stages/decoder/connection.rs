@@ -36,6 +36,8 @@ pub(super) struct Connection {
     pub(super) pairing: Pairing,
     /// Directions whose kept bytes are worth another look.
     pub(super) retry: [bool; 2],
+    /// Both streams had begun before the first record: messages may be under way.
+    pub(super) adopted: bool,
     closing: Option<Closing>,
 }
 
@@ -76,6 +78,7 @@ impl Connection {
             streams: open.start.map(|pos| Stream::at(pos.0)),
             pairing: Pairing::default(),
             retry: [false; 2],
+            adopted: !open.from_birth && open.start.iter().all(|pos| pos.0 > 1),
             closing: None,
         }
     }
@@ -88,9 +91,7 @@ impl Connection {
         }
         let stream = &mut self.streams[data.dir.index()];
         let record = Record::of(data);
-        if std::mem::take(&mut stream.adopt) {
-            (stream.seen, stream.at) = (record.pos, record.pos);
-        }
+        stream.settle_start(record.pos);
         if data.eof {
             stream.ended_at.get_or_insert_with(|| record.end());
         }
@@ -113,6 +114,7 @@ impl Connection {
                     return Some(Counter::RecordNothing);
                 }
                 self.proto = Proto::Undecided(PROBES_ADOPTED);
+                self.adopted = true;
                 self.streams = [Stream::default(), Stream::default()];
                 self.streams.iter_mut().for_each(|s| s.adopt = true);
                 None
@@ -199,6 +201,7 @@ impl Connection {
         out: &mut SpanBatch,
     ) {
         let stream = &mut self.streams[dir.index()];
+        stream.begun = true;
         let old = stream.seen.saturating_sub(record.pos);
         engine.tally.add(Counter::OldBytes, old);
         record.consume(old.min(record.len()));
@@ -437,9 +440,11 @@ impl Connection {
     /// Lets the protocol describe a message that ends before its time.
     pub(super) fn describe_cut(&mut self, dir: Direction, engine: &mut Engine) {
         let Proto::Known(state) = &mut self.proto else { return };
-        let Some(message) = &mut self.streams[dir.index()].message else { return };
+        let stream = &mut self.streams[dir.index()];
+        let to_come = stream.at.saturating_sub(stream.seen);
+        let Some(message) = &mut stream.message else { return };
         if std::mem::take(&mut message.describe_end) {
-            describe_end(state, dir, message, engine);
+            describe_end(state, dir, to_come, message, engine);
         }
     }
 
@@ -472,12 +477,19 @@ impl Connection {
     }
 }
 
-/// Lets the protocol write what it knows at the end of `message`.
-fn describe_end(state: &mut ConnState, dir: Direction, message: &InProgress, engine: &mut Engine) {
+/// Lets the protocol write what it knows at the end of `message`, of whose bytes `to_come` were
+/// announced and did not move.
+fn describe_end(
+    state: &mut ConnState,
+    dir: Direction,
+    to_come: u64,
+    message: &InProgress,
+    engine: &mut Engine,
+) {
     let Some((slot, serial)) = message.exchange else { return };
     if engine.exchanges.get(slot).is_some_and(|e| e.serial == serial) {
         engine.exchanges.write(slot, |pending| {
-            state.describe_end(dir, message.request, &mut SpanSink::new(pending));
+            state.describe_end(dir, message.request, to_come, &mut SpanSink::new(pending));
         });
     }
 }

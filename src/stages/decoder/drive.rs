@@ -39,6 +39,7 @@ impl Connection {
         out: &mut SpanBatch,
     ) {
         let stamp = record.stamp;
+        self.drop_before_start(dir, &record, engine);
         if self.streams[dir.index()].kept.is_none() {
             self.drive(dir, &mut record, stamp, engine, out);
             if record.len() == 0 {
@@ -53,31 +54,21 @@ impl Connection {
             self.keep(dir, &record, engine);
         }
         self.drive_kept(dir, stamp, engine, out);
-        if self.drop_before_start(dir, &record, engine) {
-            self.drive_kept(dir, stamp, engine, out);
-        }
     }
 
     /// After a loss a message usually starts with a record. What was kept before such a record
-    /// was no start. Returns whether there was such a record.
-    fn drop_before_start(
-        &mut self,
-        dir: Direction,
-        record: &Record<'_>,
-        engine: &mut Engine,
-    ) -> bool {
-        let Proto::Known(state) = &self.proto else { return false };
-        let stream = &self.streams[dir.index()];
-        let Some(kept) = &stream.kept else { return false };
-        let before = kept.len().saturating_sub(record.len());
-        if !stream.lost || before == 0 || state.resync(dir, record.head) != Some(0) {
-            return false;
+    /// was no start.
+    fn drop_before_start(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
+        let Proto::Known(state) = &self.proto else { return };
+        let stream = &mut self.streams[dir.index()];
+        if !stream.lost || stream.kept.is_none() || state.resync(dir, record.head) != Some(0) {
+            return;
         }
-        let Some(mut kept) = self.streams[dir.index()].kept.take() else { return false };
+        let Some(mut kept) = stream.kept.take() else { return };
+        let before = kept.len();
         engine.tally.add(Counter::LostBytes, before);
         self.advance(dir, kept.as_mut(), before);
-        self.streams[dir.index()].kept = Some(kept);
-        true
+        engine.pool.give(kept);
     }
 
     fn keep(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
@@ -194,7 +185,13 @@ impl Connection {
         for kind in ProtocolKind::ALL {
             match kind.probe(bytes) {
                 Verdict::Yes => {
-                    self.proto = Proto::Known(kind.new_conn());
+                    let mut state = kind.new_conn();
+                    if self.adopted {
+                        // What was under way is as if it had been lost.
+                        state.reset(Direction::Send);
+                        state.reset(Direction::Recv);
+                    }
+                    self.proto = Proto::Known(state);
                     self.retry[dir.flip().index()] = true;
                     return Next::Again;
                 }

@@ -66,11 +66,14 @@ impl Engine {
     /// Gives the request in `slot`, whose attributes are there, its place in a trace and on its
     /// thread.
     pub(super) fn begin(&mut self, slot: u32, ends: &Ends) {
-        let Some(exchange) = self.exchanges.get(slot) else { return };
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
         let (header, reader) = (exchange.pending.traceparent, exchange.reader);
-        let start = exchange.start;
         let (kind, serial) = (exchange.family.kind(), exchange.serial);
         let thread = (reader.tgid, reader.tid);
+        if let Identity::Known(service) = self.processes.identity(reader.tgid, exchange.start) {
+            exchange.service = Some(service);
+        }
+        let known = exchange.service.is_some();
         let ctx = match kind {
             SpanKind::Server | SpanKind::Internal => self.server_context(header),
             SpanKind::Client => {
@@ -78,7 +81,9 @@ impl Engine {
                     let text = |p: &mut _| SpanSink::new(p).text(AttrKey::ServerAddress, path);
                     self.exchanges.write(slot, text);
                 }
-                self.client_context(header, thread, start)
+                // Before discovery told of its runtime, a process is not believed.
+                let parent = self.parent_of(thread, known);
+                self.client_context(header, parent)
             }
         };
         let on_thread = kind == SpanKind::Server && self.threads.read(thread, serial, ctx);
@@ -107,11 +112,9 @@ impl Engine {
     fn client_context(
         &mut self,
         header: Option<TraceParent>,
-        thread: Thread,
-        at: KtimeNs,
+        parent: Option<TraceCtx>,
     ) -> TraceCtx {
         let span_id = self.ids.span();
-        let parent = self.parent_of(thread, at);
         match (header, parent) {
             (None, None) => self.root(span_id),
             (None, Some(parent)) => TraceCtx { span_id, parent_id: parent.span_id, ..parent },
@@ -130,11 +133,10 @@ impl Engine {
         }
     }
 
-    fn parent_of(&mut self, thread: Thread, at: KtimeNs) -> Option<TraceCtx> {
-        let known = matches!(self.processes.identity(thread.0, at), Identity::Known(_));
+    /// The request on which the thread works; `trusted` = its threads are believed.
+    fn parent_of(&mut self, thread: Thread, trusted: bool) -> Option<TraceCtx> {
         let (counter, found) = match self.threads.parent(thread) {
-            // Before discovery told of its runtime, a process is not believed.
-            Parent::Found(_) if !known => (Counter::ParentAmbiguous, None),
+            Parent::Found(_) if !trusted => (Counter::ParentAmbiguous, None),
             Parent::Found(ctx) => (Counter::ParentFound, Some(ctx)),
             Parent::Ambiguous => (Counter::ParentAmbiguous, None),
             Parent::None => (Counter::ParentNone, None),
@@ -162,13 +164,19 @@ impl Engine {
     /// Hands on the exchange in `slot` as a span that ends at `end`. The caller frees the slot.
     pub(super) fn emit(&mut self, slot: u32, end: KtimeNs, ends: &Ends, out: &mut SpanBatch) {
         self.leave_thread(slot);
-        let Some(exchange) = self.exchanges.get(slot) else { return };
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
+        let service = exchange.service.take();
+        let exchange = &*exchange;
         if end < exchange.start {
             self.tally.count(Counter::TimesClamped);
         }
         self.tally.add(Counter::TextsTruncated, u64::from(exchange.pending.truncated));
         let tgid = exchange.reader.tgid;
-        match self.processes.identity(tgid, exchange.start) {
+        let identity = match service {
+            Some(service) => Identity::Known(service),
+            None => self.processes.identity(tgid, exchange.start),
+        };
+        match identity {
             Identity::Known(service) => {
                 let service = service_index(out, &service);
                 write_span(exchange, end, ends, service, out);

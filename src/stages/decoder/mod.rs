@@ -209,9 +209,9 @@ impl Decoder {
 
     fn open(&mut self, open: &ConnOpen<'_>, out: &mut SpanBatch) {
         self.engine.tally.count(Counter::RecordsOut);
-        if let Some(slot) = self.connections.find(open.conn) {
-            self.engine.tally.count(Counter::ConnectionsReopened);
-            self.end(slot, out);
+        if self.connections.find(open.conn).is_some() {
+            // Two CPUs announced the same connection at once; ids are never used again.
+            return self.engine.tally.count(Counter::ConnectionsAnnouncedTwice);
         }
         while self.connections.is_full() {
             let Some(oldest) = self.connections.oldest() else { break };

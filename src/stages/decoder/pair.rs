@@ -1,7 +1,10 @@
 //! Exchanges: a request, the response that answers it, and what is known of both so far.
 
+use std::sync::Arc;
+
 use crate::model::conn::Direction;
 use crate::model::ids::KtimeNs;
+use crate::model::service::Service;
 use crate::model::span::TraceCtx;
 use crate::protocols::{ExchangeKey, PendingAttrs};
 use crate::semconv::SpanFamily;
@@ -47,6 +50,8 @@ pub(super) struct Exchange {
     pub(super) last: KtimeNs,
     /// The record that completed the request's head.
     pub(super) reader: Stamp,
+    /// Who made that call, if known by then: the process may be forgotten before the end.
+    pub(super) service: Option<Arc<Service>>,
     /// Number among all exchanges ever.
     pub(super) serial: u64,
     /// Whether the request is open on its thread.
@@ -135,6 +140,7 @@ impl Exchanges {
         let arena = &mut exchange.pending.arena;
         self.text = self.text.saturating_sub(arena.text.len());
         exchange.pending.clear();
+        exchange.service = None;
         exchange.pending.arena.text.shrink_to(FREE_TEXT_BYTES);
         self.free.push(slot);
     }
@@ -151,6 +157,7 @@ impl Exchange {
             start: KtimeNs(0),
             last: KtimeNs(0),
             reader: Stamp::default(),
+            service: None,
             serial: 0,
             on_thread: false,
             request: Phase::Begun,

@@ -145,9 +145,7 @@ mod tests {
             at: KtimeNs(at),
             tgid: P,
             ns_tgid: 10,
-            path: None,
-            environ: Vec::new(),
-            environ_truncated: false,
+            image: crate::model::process::ProcessImage::default(),
         }
     }
 

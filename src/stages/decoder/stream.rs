@@ -44,6 +44,8 @@ pub(super) struct Stream {
     pub(super) last: KtimeNs,
     /// Take the next record's position as the start.
     pub(super) adopt: bool,
+    /// A byte was taken: the start is settled.
+    pub(super) begun: bool,
 }
 
 /// A message whose head was parsed and whose end is still to come.
@@ -92,6 +94,15 @@ impl Stream {
     /// A stream whose first byte has position `start`.
     pub(super) fn at(start: u64) -> Self {
         Self { seen: start, at: start, ..Self::default() }
+    }
+
+    /// Moves the start to where a record lies that comes first. The connection may have been seen
+    /// by a call of the other direction while this one's call, which had moved its bytes already,
+    /// was still to be recorded.
+    pub(super) fn settle_start(&mut self, pos: u64) {
+        if std::mem::take(&mut self.adopt) || (!self.begun && pos < self.seen) {
+            (self.seen, self.at) = (pos, pos);
+        }
     }
 
     /// Everything below was seen or is of no interest.

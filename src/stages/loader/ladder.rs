@@ -266,6 +266,7 @@ fn configure(
     cfg.ns_level = identity.ns_level;
     cfg.ns_inum = identity.ns_inum;
     cfg.data_limit = config.ring_bytes - config.ring_bytes / 8;
+    cfg.wake_at = config.ring_bytes / 8;
     cfg.pending_budget = config.pending_budget;
     cfg.use_sk_storage = features.sk_storage.into();
     cfg.use_cookie = features.cookie.into();
