@@ -2,6 +2,7 @@
 /* Processes come, change and go; ports go into LISTEN. */
 #pragma once
 
+#include "lib/bound.h"
 #include "handlers/selection.h"
 
 #define CLONE_THREAD_ 0x00010000
@@ -218,6 +219,7 @@ static __always_inline int handle_listen(struct sock *sk)
 		return 0;
 	if (state != SELECTION_SELECTED)
 		selection_set(tgid, CFG(judge_exec) ? SELECTION_PENDING : SELECTION_SELECTED, now);
+	FORGET(state);
 	e = control_reserve(struct listen_event);
 	if (!e)
 		return 0;

@@ -90,17 +90,16 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 #define WORD_HEAD 0x44414548 /* "HEAD" */
 
 /* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
- * head goes on, or other heads follow. */
+ * head goes on, or other heads follow. VERIFIER: one branch in all; see empty_lines. */
 static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32 n)
 {
-	__u32 word = *(const __u32 *)front;
-
-	if (empty_lines(front, n) != 1)
-		return false;
+	__u64 word = *(const __u32 *)front;
+	__u64 one = EQUAL(empty_lines(front, n), 1);
 	/* These have no body: what follows is the next request. */
-	if (word == WORD_GET || word == WORD_HEAD)
-		conn->pipelined = 1;
-	return !conn->pipelined;
+	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD);
+
+	conn->pipelined |= one & bodiless;
+	return one & ~conn->pipelined;
 }
 
 /* Writes one data record of a size class. cap and copies are constants: the ring reserves only
@@ -185,8 +184,6 @@ static __always_inline void emit_data(const struct transfer_args *a, struct conn
 	else if (n <= CAPTURE_MEDIUM ||
 		 (!conn->pipelined && first_segment_is_head(p, CAPTURE_MEDIUM)))
 		emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 2, false, stats);
-	else if (n <= CAPTURE_LARGE)
-		emit_data_class(a, conn, t, p, CAPTURE_LARGE, 2, false, stats);
 	else
 		emit_data_class(a, conn, t, p, CAPTURE_MAX, 2, false, stats);
 }
@@ -334,6 +331,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		t.flags |= DATA_FLAG_EOF;
 	conn->run[(a->dir ^ 1) & 1] = 0;
 	transfer_payload(a, &t, &p, stats);
+	transfer_forget(&t, &p);
 	if (!transfer_clip(conn, a->dir, &t, &p)) {
 		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_UNTIL);
 		conn->skipped_calls++;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "maps/ring.h"
+#include "lib/bound.h"
 
 /* Data leaves the last part of the ring to process and connection records. */
 static __always_inline bool ring_has_room_for_data(void)
@@ -13,7 +14,7 @@ static __always_inline bool ring_has_room_for_data(void)
 
 /* Submits a record; wakes the reader if it sleeps at most so deeply. Whoever wakes it takes its
  * word back: one wake-up a sleep. */
-static __always_inline void submit(void *record, enum reader_sleep depth)
+static __always_inline void submit(void *record, __u32 depth)
 {
 	__u64 flags = BPF_RB_NO_WAKEUP;
 	__u32 zero = 0;
@@ -35,10 +36,12 @@ static __always_inline void event_submit(void *record)
 /* Submits a record of data, of which many may come while the reader lets them gather. */
 static __always_inline void data_submit(void *record)
 {
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < CFG(wake_at))
-		submit(record, READER_IDLE);
-	else
-		submit(record, READER_LINGERS);
+	__u32 depth = READER_IDLE;
+
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= CFG(wake_at))
+		depth = READER_LINGERS;
+	FORGET(depth);
+	submit(record, depth);
 }
 
 static __always_inline void header_init(struct event_header *h, enum event_kind kind, __u32 len)

@@ -190,11 +190,10 @@ static __always_inline __u64 empty_lines(const __u8 *buf, __u32 n)
 	for (__u32 i = 0; i + 4 <= n; i += 4) {
 		__u64 word = *(const __u32 *)(buf + i);
 
-		/* 0 - 1 borrows into the topmost bit exactly where the two are equal. */
-		found += ((word ^ EMPTY_LINE) - 1) >> 63;
-		found += (((last >> 16 | (word & 0xffff) << 16) ^ EMPTY_LINE) - 1) >> 63;
-		found += (((word >> 16) ^ LF_CR) - 1) >> 63;
-		found += (((word & 0xffff) ^ LF_CR) - 1) >> 63;
+		found += EQUAL(word, EMPTY_LINE);
+		found += EQUAL(last >> 16 | (word & 0xffff) << 16, EMPTY_LINE);
+		found += EQUAL(word >> 16, LF_CR);
+		found += EQUAL(word & 0xffff, LF_CR);
 		last = word;
 	}
 	return found;

@@ -88,7 +88,11 @@ pub(super) fn beside(hooks: Option<&HookStats>, counters: &Counters) -> Vec<(Str
     let name = |c: &Counter| format!("{} {}", c.name(), c.reason()).trim_end().to_owned();
     let own = Counter::ALL.iter().filter(|c| !c.is_accounted());
     let own = own.map(|c| (name(c), counters.get(*c)));
-    hooks.map(cell).into_iter().flatten().chain(own).filter(|(_, n)| *n > 0).collect()
+    let missed = |hooks: &HookStats| hooks.missed.clone();
+    let missed = hooks.map(missed).into_iter().flatten();
+    let missed = missed.map(|(program, n)| (format!("kernel_runs_missed {program}"), n));
+    let kernel = hooks.map(cell).into_iter().flatten().chain(missed);
+    kernel.chain(own).filter(|(_, n)| *n > 0).collect()
 }
 
 /// What one stage handed on must be what the next took: both counted where they happen.

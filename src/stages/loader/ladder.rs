@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::features::{Features, SelfIdentity};
 use super::maps::KernelMaps;
+use super::misses::Programs;
 use crate::model::ids::Tgid;
 use crate::model::process::ProcessEvent;
 
@@ -136,9 +137,8 @@ impl Loaded {
     /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).
     pub fn verified_instructions(&self) -> Result<Vec<(String, u32)>> {
         let p = &self.skel.progs;
-        let all = process_programs(p)
+        let all = attached_programs(p, self.front_end)
             .into_iter()
-            .chain(data_programs(p, self.front_end))
             .chain([&p.obi_it_task, &p.obi_it_file]);
         all.filter(|program| program.autoload())
             .map(|program| {
@@ -168,7 +168,8 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
         }
         match load_front_end(config, front_end, identity, &mut probed) {
             Ok((skel, links, features)) => {
-                let maps = KernelMaps::new(&skel)?;
+                let programs = Programs::of(&attached_programs(&skel.progs, front_end))?;
+                let maps = KernelMaps::new(&skel, programs)?;
                 maps.deny(Tgid(identity.tgid))?;
                 maps.set_ports(&config.ports)?;
                 info!(%front_end, ?features, "programs loaded");
@@ -249,8 +250,7 @@ fn load_with(
     configure(&mut open, config, identity, features)?;
     choose_programs(&mut open, front_end, features)?;
     let skel = open.load().with_context(|| format!("load the {front_end} programs"))?;
-    let mut links = attach(process_programs(&skel.progs))?;
-    links.extend(attach(data_programs(&skel.progs, front_end))?);
+    let links = attach(attached_programs(&skel.progs, front_end))?;
     Ok((skel, links))
 }
 
@@ -328,14 +328,12 @@ impl SocketFunctions {
     }
 }
 
-fn process_programs<'a>(p: &'a AgentProgs<'_>) -> Vec<&'a ProgramMut<'a>> {
-    vec![&p.obi_fork, &p.obi_exec, &p.obi_exit, &p.obi_tcp_state]
-}
-
-fn data_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a ProgramMut<'a>> {
+/// Those that see processes first, then those that see data.
+fn attached_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a ProgramMut<'a>> {
+    let mut all = vec![&p.obi_fork, &p.obi_exec, &p.obi_exit, &p.obi_tcp_state];
     match front_end {
-        FrontEnd::Tracepoint => vec![&p.obi_tp_send, &p.obi_tp_recv],
-        FrontEnd::Fentry => vec![
+        FrontEnd::Tracepoint => all.extend([&p.obi_tp_send, &p.obi_tp_recv]),
+        FrontEnd::Fentry => all.extend([
             &p.obi_fx_send,
             &p.obi_fx_recv4,
             &p.obi_fx_recv5,
@@ -344,8 +342,9 @@ fn data_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a Prog
             &p.obi_fx_usend,
             &p.obi_fx_urecv,
             &p.obi_fx_urelease,
-        ],
+        ]),
     }
+    all
 }
 
 fn attach(programs: Vec<&ProgramMut<'_>>) -> Result<Vec<Link>> {

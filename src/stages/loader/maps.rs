@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
 
+use super::misses::Programs;
 use super::skel::agent::AgentSkel;
 use crate::abi::types;
 use crate::model::conn::Direction;
@@ -20,10 +21,11 @@ pub struct KernelMaps {
     judged: MapHandle,
     ports: MapHandle,
     stats: MapHandle,
+    programs: Programs,
 }
 
 impl KernelMaps {
-    pub(super) fn new(skel: &AgentSkel<'_>) -> Result<Self> {
+    pub(super) fn new(skel: &AgentSkel<'_>, programs: Programs) -> Result<Self> {
         let m = &skel.maps;
         let duplicate = "duplicate a map's descriptor";
         Ok(Self {
@@ -34,6 +36,7 @@ impl KernelMaps {
             judged: MapHandle::try_from(&m.judged_by_tgid).context(duplicate)?,
             ports: MapHandle::try_from(&m.port_bitmap).context(duplicate)?,
             stats: MapHandle::try_from(&m.hook_stats).context(duplicate)?,
+            programs,
         })
     }
 
@@ -48,6 +51,7 @@ impl KernelMaps {
             judged: MapHandle::try_from(&self.judged).context(duplicate)?,
             ports: MapHandle::try_from(&self.ports).context(duplicate)?,
             stats: MapHandle::try_from(&self.stats).context(duplicate)?,
+            programs: self.programs.try_clone()?,
         })
     }
 
@@ -138,9 +142,10 @@ impl KernelMaps {
             .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
             .context("read the hook counters")?
             .unwrap_or_default();
-        let mut sums = HookStats::default();
+        let missed = self.programs.recursion_misses()?;
+        let mut sums = HookStats { missed, ..HookStats::default() };
         for cells in &per_cpu {
-            for (sum, cell) in sums.0.iter_mut().zip(cells.chunks_exact(8)) {
+            for (sum, cell) in sums.cells.iter_mut().zip(cells.chunks_exact(8)) {
                 *sum += cell.try_into().map(u64::from_ne_bytes).unwrap_or_default();
             }
         }
@@ -148,14 +153,19 @@ impl KernelMaps {
     }
 }
 
-/// Counters of `enum hook_stat`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HookStats([u64; types::hook_stat::HOOK_STAT_COUNT.0 as usize]);
+/// What the kernel side counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HookStats {
+    /// By `enum hook_stat`.
+    cells: [u64; types::hook_stat::HOOK_STAT_COUNT.0 as usize],
+    /// Runs that each program missed because the CPU was inside it already.
+    pub missed: Vec<(String, u64)>,
+}
 
 impl HookStats {
     /// One of them.
     pub fn get(&self, cell: types::hook_stat) -> u64 {
-        self.0.get(cell.0 as usize).copied().unwrap_or_default()
+        self.cells.get(cell.0 as usize).copied().unwrap_or_default()
     }
 }
 

@@ -9,6 +9,7 @@ mod features;
 mod iterators;
 mod ladder;
 mod maps;
+mod misses;
 
 #[allow(
     missing_docs,
