@@ -166,6 +166,11 @@ fn play_all(listener: &TcpListener) {
     }
 }
 
+/// How the ledger names runs of programs that the kernel left out.
+const MISSED_RUNS: &str = "kernel_runs_missed";
+/// How often a conversation is played at most.
+const TRIES: usize = 3;
+
 /// Every field of the span that neither an id, a time nor a port is; sizes only where printed.
 fn described(span: &Span) -> String {
     let sizes = match span.is_server() {
@@ -207,20 +212,33 @@ fn the_scripted_conversation_gives_the_same_spans_with_every_front_end() {
     let name = "the_scripted_conversation_gives_the_same_spans_with_every_front_end";
     let Some(_turn) = enter(name, &[]) else { return };
     for (asked, chosen) in front_ends() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port().to_string();
-        let variables =
-            [("OTEL_EBPF_OPEN_PORT", port.as_str()), ("OTEL_EBPF_BPF_FRONT_END", &asked)];
-        let agent = Agent::start(&variables);
-        assert_eq!(agent.front_end(), chosen, "{}", agent.log());
-        play_all(&listener);
-        // What would come too much needs a moment to come.
-        std::thread::sleep(Duration::from_millis(500));
-        let all = wanted();
-        let outcome = agent.stop_after(all.len(), |_| true);
-        let mut found: Vec<_> = outcome.spans.iter().map(described).collect();
-        found.sort();
-        assert_eq!(found, all, "front end {asked}:\n{}", outcome.log);
-        report(&format!("front end {asked} ({chosen}): {} spans, as scripted", found.len()));
+        // Where tasks are preempted inside a program, the kernel may leave out a run of it. The
+        // ledger says so; nothing else excuses a difference.
+        let told = (1..=TRIES).any(|n| told_as_scripted(&asked, &chosen, n < TRIES));
+        assert!(told, "the last try has no excuse");
     }
+}
+
+/// Plays everything to an agent with the front end `asked`, of which `chosen` must come. Fails unless
+/// the spans are as scripted; `false` = they are not, which missed runs excuse.
+fn told_as_scripted(asked: &str, chosen: &str, excuse_missed_runs: bool) -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let variables = [("OTEL_EBPF_OPEN_PORT", port.as_str()), ("OTEL_EBPF_BPF_FRONT_END", asked)];
+    let agent = Agent::start(&variables);
+    assert_eq!(agent.front_end(), chosen, "{}", agent.log());
+    play_all(&listener);
+    // What would come too much needs a moment to come.
+    std::thread::sleep(Duration::from_millis(500));
+    let all = wanted();
+    let outcome = agent.stop_after(all.len(), |_| true);
+    let mut found: Vec<_> = outcome.spans.iter().map(described).collect();
+    found.sort();
+    if found != all && excuse_missed_runs && outcome.log.contains(MISSED_RUNS) {
+        report(&format!("front end {asked} ({chosen}): the kernel left out runs; once more"));
+        return false;
+    }
+    assert_eq!(found, all, "front end {asked}:\n{}", outcome.log);
+    report(&format!("front end {asked} ({chosen}): {} spans, as scripted", found.len()));
+    true
 }
