@@ -47,8 +47,7 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
     (
         &[PORT, ("OTEL_EBPF_BPF_FRONT_END", "kprobe")],
         &[],
-        "obi: OTEL_EBPF_BPF_FRONT_END=kprobe is not supported by this build: use auto, \
-         tracepoint or fentry",
+        "obi: OTEL_EBPF_BPF_FRONT_END = \"kprobe\": must be one of auto, tracepoint, fentry",
     ),
     (
         &[PORT, ("OTEL_EBPF_TRACE_PRINTER", "disabled")],
