@@ -24,8 +24,8 @@ enum event_limit {
 	/* Messages of one sendmmsg/recvmmsg call that are attributed to their buffer. */
 	MMSG_MAX = 64,
 	/* Components of an executable's path, and bytes of each. */
-	PATH_COMPONENTS = 24,
-	PATH_COMPONENT_LEN = 64,
+	PATH_COMPONENTS = 32,
+	PATH_COMPONENT_LEN = 256,
 	/* Bytes of a unix socket's address (sizeof sockaddr_un.sun_path). */
 	UNIX_PATH_LEN = 108,
 	/* Bytes of the environment captured at exec. */
@@ -65,6 +65,7 @@ enum conn_flag {
 	CONN_FLAG_OWN_COUNTERS = 2,  /* positions are counted by the hooks (unix, kTLS, MPTCP) */
 	CONN_FLAG_PEER_IS_AGENT = 4, /* the other end is this agent: never traced */
 	CONN_FLAG_OWN = 8,	     /* this agent's own connection: never traced */
+	CONN_FLAG_ADOPTED = 16,	     /* it was there before its process was selected */
 };
 
 /* Kernel-side counters, one 64-bit cell per CPU each. In = out + drops at every line:

@@ -38,10 +38,10 @@ static __always_inline void conn_positions(struct sock *sk, const struct conn *c
 /* State for a connection seen for the first time. `moved` bytes in direction dir have moved
  * already by the call that revealed it (0 when none did). In the other direction a call may have
  * moved bytes whose hook has not run yet: its record begins before the open position. */
-static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 moved)
+static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 moved, __u16 flags)
 {
 	struct tcp_sock *tp = sock_tcp(sk);
-	struct conn init = {.id = conn_new_id(sk)};
+	struct conn init = {.id = conn_new_id(sk), .flags = flags};
 
 	if (peer_is_agent(sk))
 		init.flags |= CONN_FLAG_PEER_IS_AGENT;

@@ -88,6 +88,11 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 
 #define WORD_GET  0x20544547 /* "GET " */
 #define WORD_HEAD 0x44414548 /* "HEAD" */
+#define WORD_HTTP 0x50545448 /* "HTTP", a response's; "/1.1 " and the status follow */
+
+#define STATUS_AT  9
+#define STATUS_204 0x343032 /* "204" */
+#define STATUS_304 0x343033 /* "304" */
 
 /* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
  * head goes on, or other heads follow. VERIFIER: one branch in all; see empty_lines. */
@@ -95,8 +100,12 @@ static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32
 {
 	__u64 word = *(const __u32 *)front;
 	__u64 one = EQUAL(empty_lines(front, n), 1);
-	/* These have no body: what follows is the next request. */
-	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD);
+	__u64 status = *(const __u32 *)(front + STATUS_AT) & 0xffffff;
+	__u64 no_content =
+		EQUAL(status, STATUS_204) | EQUAL(status, STATUS_304) | EQUAL(status & 0xff, '1');
+	/* These have no body: what follows is another head. */
+	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD) |
+			 (EQUAL(word, WORD_HTTP) & no_content);
 
 	conn->pipelined |= one & bodiless;
 	return one & ~conn->pipelined;
@@ -308,7 +317,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	}
 	conn = conn_find(a->sk);
 	if (!conn)
-		conn = conn_adopt(a->sk, a->dir, a->ret);
+		conn = conn_adopt(a->sk, a->dir, a->ret, 0);
 	if (!conn) {
 		stat_inc(stats, HOOK_STAT_SKIP_NO_CONN);
 		return 0;

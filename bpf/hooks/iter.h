@@ -53,7 +53,7 @@ int obi_it_file(struct bpf_iter__task_file *ctx)
 
 		if (sel ? selection_of(tgid, sel) == SELECTION_SELECTED : CFG(select_all))
 			if (!conn_find(sk))
-				conn_adopt(sk, DATA_DIRECTION_SEND, 0);
+				conn_adopt(sk, DATA_DIRECTION_SEND, 0, CONN_FLAG_ADOPTED);
 	}
 	return 0;
 }

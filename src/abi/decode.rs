@@ -71,6 +71,8 @@ pub struct ConnOpen<'a> {
     pub start: [StreamPos; 2],
     /// Whether both streams were seen from their first byte.
     pub from_birth: bool,
+    /// Whether it was there before its process was selected: messages may be under way.
+    pub adopted: bool,
     /// Whether this is a unix stream socket.
     pub unix: bool,
     /// Inode number of the network namespace.
@@ -188,6 +190,7 @@ fn open(record: &[u8]) -> Result<ConnOpen<'_>, DecodeError> {
         remote: Endpoint { addr: Ipv6Addr::from(e.remote_addr), port: e.remote_port },
         start: [position(e.send_pos)?, position(e.recv_pos)?],
         from_birth: flags & types::conn_flag::CONN_FLAG_FROM_BIRTH.0 != 0,
+        adopted: flags & types::conn_flag::CONN_FLAG_ADOPTED.0 != 0,
         unix: i32::from(e.family) == nix::libc::AF_UNIX,
         netns: e.netns,
         unix_path: unix_path(path),
@@ -236,8 +239,15 @@ fn image(image: &types::process_image) -> Result<ProcessImage, DecodeError> {
     let environ = image.environ.get(..image.environ_len as usize).ok_or(DecodeError::Length)?;
     Ok(ProcessImage {
         path: (image.path_truncated == 0).then(|| String::from_utf8_lossy(&path).into_owned()),
-        environ: (image.environ_truncated == 0).then(|| environ.to_vec()),
+        environ: whole_entries(environ, image.environ_truncated == 0).to_vec(),
+        environ_whole: image.environ_truncated == 0,
     })
+}
+
+/// The entries of an environment that are there to their end.
+fn whole_entries(environ: &[u8], whole: bool) -> &[u8] {
+    let last = environ.iter().rposition(|b| *b == 0);
+    if whole { environ } else { environ.get(..last.unwrap_or(0)).unwrap_or_default() }
 }
 
 fn fork(record: &[u8]) -> Result<ProcessRecord, DecodeError> {

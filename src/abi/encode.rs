@@ -54,7 +54,13 @@ pub fn encode_data(data: &Data<'_>, out: &mut Vec<u8>) {
 
 /// Bytes of `open`'s record, appended to `out`.
 pub fn encode_open(open: &ConnOpen<'_>, out: &mut Vec<u8>) {
-    let flags = if open.from_birth { types::conn_flag::CONN_FLAG_FROM_BIRTH.0 } else { 0 };
+    let mut flags = 0;
+    for (set, flag) in [
+        (open.from_birth, types::conn_flag::CONN_FLAG_FROM_BIRTH),
+        (open.adopted, types::conn_flag::CONN_FLAG_ADOPTED),
+    ] {
+        flags |= if set { flag.0 } else { 0 };
+    }
     let mut record = types::conn_open_event {
         header: types::event_header {
             flags: narrow(flags),

@@ -1,5 +1,6 @@
 //! The YAML file: read, substituted, parsed, and sorted into settings and notices.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map};
@@ -21,11 +22,23 @@ pub(super) struct YamlFile {
     pub(super) problems: Vec<String>,
 }
 
+/// Bytes of a configuration file: what is larger is none.
+const FILE_MAX: u64 = 4 << 20;
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_MAX {
+        return Err(std::io::Error::other(format!("is larger than {FILE_MAX} bytes")));
+    }
+    Ok(text)
+}
+
 impl YamlFile {
     /// Reads the first document of `path`. `acted` are the paths of the settings we act on.
     pub(super) fn read(path: &Path, env: &Environment, acted: &[&str]) -> Self {
         let mut file = Self { path: path.to_owned(), ..Self::default() };
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_bounded(path) {
             Ok(text) => text,
             Err(e) => {
                 file.problems.push(format!("config file {}: {e}", path.display()));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Selectors, procfs};
+use crate::model::process::ProcessImage;
 use crate::model::service::{Service, parse_pairs};
 
 /// Facts of the host, read once at start.
@@ -32,23 +33,22 @@ impl HostFacts {
     }
 }
 
-/// The identity of the process. `environ` is its environment where the kernel captured it whole;
-/// `None` = read `/proc`.
+/// The identity of the process. What of its environment the kernel did not capture is read from
+/// `/proc`, if it still runs.
 pub(super) fn service_of(
     host: &HostFacts,
     selectors: &Selectors,
     ns_tgid: u32,
     exe: &str,
-    environ: Option<&[u8]>,
+    image: &ProcessImage,
     language: &'static str,
 ) -> Arc<Service> {
     let from_proc;
-    let environ = match environ {
-        Some(environ) => environ,
-        None => {
-            from_proc = procfs::environ(ns_tgid);
-            &from_proc
-        }
+    let environ = if image.environ_whole {
+        &image.environ
+    } else {
+        from_proc = procfs::environ(ns_tgid);
+        if from_proc.is_empty() { &image.environ } else { &from_proc }
     };
     // A value that starts with `$` is an unexpanded reference of some manifest.
     let name = variable(environ, "OTEL_SERVICE_NAME").filter(|v| !v.starts_with('$'));

@@ -116,7 +116,7 @@ impl Discovery {
         chosen.sort_unstable();
         chosen.dedup();
         for tgid in chosen {
-            self.select(tgid, KtimeNs(0), None, true);
+            self.select(tgid, KtimeNs(0), &ProcessImage::default(), true);
         }
         // The others are judged by what their records say, but that they listen was seen only here.
         self.processes.retain(|_, process| process.selected || process.listens);
@@ -158,7 +158,7 @@ impl Discovery {
     }
 
     fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
-        let exe = executable(ns_tgid, image.path);
+        let exe = executable(ns_tgid, &image);
         let before = self.processes.get(&tgid);
         let was_selected = before.is_some_and(|p| p.selected);
         let listens = before.is_some_and(|p| p.listens);
@@ -167,7 +167,7 @@ impl Discovery {
         let inherited = self.selectors.exe.is_none() && was_selected;
         let selected = inherited || self.matches(&process);
         self.remember(tgid, process);
-        self.decide(selected, tgid, at, image.environ.as_deref(), false);
+        self.decide(selected, tgid, at, &image, false);
     }
 
     fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
@@ -177,18 +177,18 @@ impl Discovery {
                 (process, parent.selected)
             }
             None => {
-                let exe = executable(ns_tgid, None);
+                let exe = executable(ns_tgid, &ProcessImage::default());
                 (Process { ns_tgid, exe, ..Process::default() }, self.selectors.everything)
             }
         };
         self.remember(child, process);
-        self.decide(selected, child, at, None, false);
+        self.decide(selected, child, at, &ProcessImage::default(), false);
     }
 
     fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
         let mut process = match self.processes.get(&tgid) {
             Some(process) => process.clone(),
-            None => Process { ns_tgid, exe: executable(ns_tgid, image.path), ..Process::default() },
+            None => Process { ns_tgid, exe: executable(ns_tgid, &image), ..Process::default() },
         };
         process.listens = true;
         let known = process.selected;
@@ -198,7 +198,7 @@ impl Discovery {
             // The kernel may have asked before it heard of the selection.
             self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
         } else {
-            self.decide(selected, tgid, at, image.environ.as_deref(), true);
+            self.decide(selected, tgid, at, &image, true);
         }
     }
 
@@ -222,17 +222,17 @@ impl Discovery {
         select: bool,
         tgid: Tgid,
         since: KtimeNs,
-        env: Option<&[u8]>,
+        image: &ProcessImage,
         adopt: bool,
     ) {
         if select {
-            self.select(tgid, since, env, adopt);
+            self.select(tgid, since, image, adopt);
         } else {
             self.refuse(tgid, since);
         }
     }
 
-    fn select(&mut self, tgid: Tgid, since: KtimeNs, environ: Option<&[u8]>, adopt: bool) {
+    fn select(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage, adopt: bool) {
         let Some(process) = self.processes.get_mut(&tgid) else {
             // The table is full, which was counted.
             return self.refuse(tgid, since);
@@ -243,7 +243,7 @@ impl Discovery {
             &self.selectors,
             process.ns_tgid,
             &process.exe,
-            environ,
+            image,
             runtime.language(),
         );
         let ns_tgid = process.ns_tgid;
@@ -307,8 +307,8 @@ pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<Pro
 
 /// Path of the executable as the kernel told it, else as `/proc` does; empty when the process is
 /// gone.
-fn executable(ns_tgid: u32, path: Option<String>) -> String {
-    path.or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
+fn executable(ns_tgid: u32, image: &ProcessImage) -> String {
+    image.path.clone().or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
 }
 
 /// Every process below `roots`.

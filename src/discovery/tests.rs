@@ -23,7 +23,7 @@ fn exec(tgid: u32, at: u64, path: &str, environ: &[u8]) -> ProcessRecord {
 }
 
 fn image(path: &str, environ: &[u8]) -> ProcessImage {
-    ProcessImage { path: Some(path.to_owned()), environ: Some(environ.to_vec()) }
+    ProcessImage { path: Some(path.to_owned()), environ: environ.to_vec(), environ_whole: true }
 }
 
 fn fact(decisions: &[Decision]) -> &ProcessFact {

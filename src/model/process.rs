@@ -57,8 +57,10 @@ pub enum ProcessRecord {
 pub struct ProcessImage {
     /// Path of the executable, absolute; `None` when it did not fit the record.
     pub path: Option<String>,
-    /// Its environment, NUL-separated; `None` when it did not fit or could not be read.
-    pub environ: Option<Vec<u8>>,
+    /// Its environment, NUL-separated, as far as it fitted.
+    pub environ: Vec<u8>,
+    /// Whether `environ` is all of it.
+    pub environ_whole: bool,
 }
 
 /// What discovery concluded of one process. `since` tells which life of the tgid is meant: the

@@ -140,6 +140,46 @@ fn a_connection_that_was_used_before_the_agent_is_adopted() {
 }
 
 #[test]
+fn an_answer_under_way_when_the_agent_comes_answers_no_later_request() {
+    let name = "an_answer_under_way_when_the_agent_comes_answers_no_later_request";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let (client, server) = pair(&listener);
+    carry(&client, &server, &get("/before"));
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    carry(&server, &client, b"HTTP/1.1 500 Late\r\nContent-Length: 0\r\n\r\n");
+    let mut wanted = Vec::new();
+    for path in ["/after-0", "/after-1"] {
+        exchange(&client, &server, path);
+        wanted.extend(both(path, 200));
+    }
+    let outcome = agent.stop_after(wanted.len(), |_| true);
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+}
+
+#[test]
+fn interim_and_final_head_in_one_call_are_one_answer() {
+    let name = "interim_and_final_head_in_one_call_are_one_answer";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let (client, server) = pair(&listener);
+    let padding = "p".repeat(1200);
+    let mut wanted = Vec::new();
+    for (path, first) in [("/early", "103 Early Hints"), ("/interim", "100 Continue")] {
+        carry(&client, &server, &get(path));
+        let last = format!("HTTP/1.1 201 Made\r\nX: {padding}\r\nContent-Length: 2\r\n\r\nok");
+        carry(&server, &client, format!("HTTP/1.1 {first}\r\n\r\n{last}").as_bytes());
+        wanted.extend(both(path, 201));
+    }
+    let outcome = agent.stop_after(wanted.len(), |_| true);
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+    let servers = outcome.spans.iter().filter(|s| s.is_server());
+    let sizes: Vec<_> = servers.map(|s| s.attribute("responseLen")).collect();
+    assert_eq!(sizes, ["2"; 2]);
+}
+
+#[test]
 fn a_unix_connection_that_was_used_before_the_agent_is_adopted() {
     let name = "a_unix_connection_that_was_used_before_the_agent_is_adopted";
     let Some(_turn) = enter(name, &[]) else { return };

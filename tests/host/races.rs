@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use crate::agent::{Agent, Span};
 use crate::hard::{lines, sorted};
 use crate::report;
-use crate::turn::{Need, app, enter};
+use crate::turn::{Need, app, enter, scratch};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// Connections, each used for one exchange by two threads on either side.
@@ -104,6 +104,27 @@ fn a_server_that_lives_for_a_moment_has_its_name() {
     names.sort_unstable();
     let wanted: Vec<_> = [["instant"; 25], ["named"; 25]].concat();
     assert_eq!(names, wanted);
+}
+
+#[test]
+fn a_program_at_a_long_path_with_a_large_environment_has_its_name() {
+    let name = "a_program_at_a_long_path_with_a_large_environment_has_its_name";
+    let Some(_turn) = enter(name, &[Need::App("instant")]) else { return };
+    let dir = scratch();
+    let deep = (0..12).fold(dir.path().join("n".repeat(200)), |path, _| path.join("d"));
+    std::fs::create_dir_all(&deep).unwrap();
+    let program = deep.join("far-away");
+    std::fs::copy(app("instant"), &program).unwrap();
+    let agent = Agent::start(&[("OTEL_EBPF_AUTO_TARGET_EXE", "*/far-away")]);
+    for i in 0..10 {
+        let mut server = Command::new(&program);
+        server.env_clear().env("OTEL_SERVICE_NAME", "named").env("PADDING", "x".repeat(8000));
+        crate::servers::run(server.args([&(21_100 + i).to_string(), "1"]));
+    }
+    let outcome = agent.stop_after(20, |_| true);
+    let names: Vec<_> =
+        outcome.spans.iter().filter(|s| s.is_server()).map(|s| s.host_name.as_str()).collect();
+    assert_eq!(names, ["named"; 10]);
 }
 
 /// The reader lets records gather; a burst that would fill the ring meanwhile must wake it.

@@ -36,6 +36,7 @@ impl Wire {
             remote: Endpoint { addr: Ipv4Addr::new(10, 0, 0, 2).to_ipv6_mapped(), port: 40_000 },
             start: [StreamPos(0); 2],
             from_birth: true,
+            adopted: false,
             unix: false,
             netns: 1,
             unix_path: &[],

@@ -36,7 +36,7 @@ pub(super) struct Connection {
     pub(super) pairing: Pairing,
     /// Directions whose kept bytes are worth another look.
     pub(super) retry: [bool; 2],
-    /// Both streams had begun before the first record: messages may be under way.
+    /// It is older than its first record: messages may be under way.
     pub(super) adopted: bool,
     closing: Option<Closing>,
 }
@@ -78,7 +78,7 @@ impl Connection {
             streams: open.start.map(|pos| Stream::at(pos.0)),
             pairing: Pairing::default(),
             retry: [false; 2],
-            adopted: !open.from_birth && open.start.iter().all(|pos| pos.0 > 1),
+            adopted: !open.from_birth && (open.adopted || open.start.iter().all(|pos| pos.0 > 1)),
             closing: None,
         }
     }
