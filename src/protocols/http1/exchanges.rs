@@ -101,7 +101,8 @@ impl Exchanges {
             self.waiting.drain(..answered_unseen);
         }
         let oldest = self.oldest();
-        if self.certain_to.is_some_and(|end| oldest >= end) {
+        // Behind lost responses it may answer a request that is not known, too.
+        if self.certain_to.is_some_and(|end| responses_lost || oldest >= end) {
             self.adrift = true;
             return Answer::Adrift;
         }

@@ -294,6 +294,15 @@ fn a_loss_of_requests_ends_the_pairing_where_they_are_pipelined() {
 }
 
 #[test]
+fn losses_both_ways_end_the_pairing_of_pipelined_requests_at_once() {
+    let mut server = Server::default();
+    server.moves(Recv, &GET.repeat(2), 0);
+    Http1::reset(&mut server.0, Recv);
+    Http1::reset(&mut server.0, Send);
+    assert_eq!(server.answers(), Step::Lost);
+}
+
+#[test]
 fn behind_a_granted_upgrade_both_directions_are_a_tunnel() {
     let mut server = Server::default();
     server.asks();

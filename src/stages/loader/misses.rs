@@ -41,8 +41,10 @@ impl Programs {
             let outcome = unsafe {
                 libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len)
             };
-            nix::errno::Errno::result(outcome)
-                .with_context(|| format!("read what the kernel tells of {name}"))?;
+            if outcome < 0 {
+                return Err(nix::errno::Errno::from_raw(-outcome))
+                    .with_context(|| format!("read what the kernel tells of {name}"));
+            }
             Ok((name.clone(), info.recursion_misses))
         };
         self.0.iter().map(misses).collect()

@@ -95,9 +95,7 @@ pub(super) struct OtlpExporter {
     backoff: BackoffConfig,
     encoder: Encoder,
     body: Vec<u8>,
-    /// The endpoint did not take the last request.
-    failing: bool,
-    /// That it began to fail was said, and that it takes spans again was not.
+    /// That the endpoint began to fail was said, and that it takes spans again was not.
     said_failing: bool,
     warnings: Warnings,
 }
@@ -128,7 +126,6 @@ impl OtlpExporter {
             backoff: config.backoff,
             encoder: Encoder::default(),
             body: Vec::new(),
-            failing: false,
             said_failing: false,
             warnings: Warnings::default(),
         })
@@ -200,7 +197,6 @@ impl OtlpExporter {
     }
 
     fn settle_accepted(&mut self, spans: u64, rejected: u64, queue: &SpanQueue) {
-        self.failing = false;
         if std::mem::take(&mut self.said_failing) {
             info!(url = self.url, "the endpoint takes spans again");
         }
@@ -214,7 +210,7 @@ impl OtlpExporter {
 
     /// Tells once that the endpoint fails.
     fn note_failure(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.failing, true)
+        if !self.said_failing
             && let Some(kept_back) = self.warnings.failing.pass(instant_now())
         {
             self.said_failing = true;
