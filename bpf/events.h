@@ -8,7 +8,7 @@
 
 enum event_limit {
 	/* Raised with every change of a record's layout or meaning: recordings carry it. */
-	ABI_VERSION = 2,
+	ABI_VERSION = 3,
 	/* Capture classes: payload bytes copied out of one socket call. */
 	CAPTURE_SMALL = 256,
 	CAPTURE_MEDIUM = 1024,
@@ -16,8 +16,8 @@ enum event_limit {
 	CAPTURE_MAX = 16384,
 	/* The last bytes of a call whose payload did not fit: enough for "\r\n0\r\n\r\n". */
 	CAPTURE_TAIL = 16,
-	/* Bytes captured in one direction without an answer before captures shrink to
-	   CAPTURE_SMALL. */
+	/* Bytes captured in one direction without an answer before captures of what does not
+	   begin like a head shrink to CAPTURE_SMALL. */
 	CAPTURE_RUN_MAX = 65536,
 	/* User buffers of one call that are walked (readv, writev, sendmsg …). */
 	IOV_SEGMENTS_MAX = 8,
@@ -131,8 +131,9 @@ struct event_header {
  * bytes from its end (0 when the front is the whole). */
 struct data_event {
 	struct event_header header;
-	__u64 pos;   /* stream position of the first byte */
-	__u32 bytes; /* bytes the call moved */
+	__u64 pos;	 /* stream position of the first byte */
+	__u64 other_pos; /* where the other direction stood at the end of the call */
+	__u32 bytes;	 /* bytes the call moved */
 	__u16 captured;
 	__u8 tail;
 	__u8 direction; /* enum data_direction */

@@ -68,10 +68,10 @@ impl Traffic {
     }
 
     fn moves(&mut self, conn: usize, dir: Direction, bytes: &[u8]) {
-        let pos = &mut self.pos[conn][dir.index()];
+        let pos = &mut self.pos[conn];
         let ktime = self.wire.tick();
         self.wire.push(&data(ktime, conn as u64, dir, *pos, bytes));
-        *pos += bytes.len() as u64;
+        pos[dir.index()] += bytes.len() as u64;
     }
 
     /// Half of the exchanges are server exchanges, half the calls they make.

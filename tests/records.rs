@@ -28,9 +28,9 @@ fn exchange() -> Vec<u8> {
     let request = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
     let response = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
     let at = wire.tick();
-    wire.push(&data(at, 1, Recv, 0, request));
+    wire.push(&data(at, 1, Recv, [0; 2], request));
     let at = wire.tick();
-    wire.push(&data(at, 1, Send, 0, response));
+    wire.push(&data(at, 1, Send, [0, request.len() as u64], response));
     let end = ConnEnd {
         ktime: wire.tick(),
         conn: ConnId(1),

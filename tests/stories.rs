@@ -29,11 +29,21 @@ const MAX_SPLITS: usize = 2_000;
 /// Bytes of a story that is fed byte by byte.
 const MAX_BYTEWISE: usize = 70_000;
 
+/// Records in the making.
+#[derive(Default)]
+struct Script {
+    wire: Wire,
+    /// Position behind the last record of each direction.
+    pos: [u64; 2],
+    /// Bytes that moved before their records, per direction: up to which position, and where the
+    /// other direction stood.
+    late: [(u64, u64); 2],
+}
+
 /// The story's events as records, in order, all in one batch.
 fn records(view: View, events: &[Event]) -> Wire {
-    let mut wire = Wire::default();
-    let mut pos = [0u64; 2];
-    wire.open(CONN);
+    let mut script = Script::default();
+    script.wire.open(CONN);
     let mut events = events.iter().peekable();
     while let Some(event) = events.next() {
         match event {
@@ -47,44 +57,62 @@ fn records(view: View, events: &[Event]) -> Wire {
                 let chunks = bytes.len().div_ceil(RECORD_BYTES);
                 for (n, chunk) in bytes.chunks(RECORD_BYTES).enumerate() {
                     let hole = if n + 1 == chunks { hole } else { 0 };
-                    push(&mut wire, &mut pos, direction(view, *from), chunk, hole);
+                    script.push(direction(view, *from), chunk, hole);
                 }
             }
-            Event::Gap(from, n) => push(&mut wire, &mut pos, direction(view, *from), b"", *n),
-            Event::End(from) => end(&mut wire, &pos, direction(view, *from)),
+            Event::Gap(from, n) => script.push(direction(view, *from), b"", *n),
+            Event::Late(from, n) => script.late(direction(view, *from), *n),
+            Event::End(from) => script.end(direction(view, *from)),
         }
     }
-    wire
+    script.wire
 }
 
-/// One call that moves `head` and behind it `hole` bytes nobody captured; holes beyond 1 GiB
-/// are several calls.
-fn push(wire: &mut Wire, pos: &mut [u64; 2], dir: Direction, head: &[u8], hole: u64) {
-    let at = &mut pos[dir.index()];
-    let first = u32::try_from(hole.min(1 << 30)).unwrap_or(u32::MAX);
-    let call = data(wire.tick(), CONN, dir, *at, head);
-    wire.push(&Data { bytes: call.bytes + first, ..call });
-    *at += head.len() as u64 + u64::from(first);
-    if hole > u64::from(first) {
-        push(wire, pos, dir, b"", hole - u64::from(first));
-    }
-}
-
-/// That direction has no more: receive returns 0, or our end shuts down.
-fn end(wire: &mut Wire, pos: &[u64; 2], dir: Direction) {
-    let ktime = wire.tick();
-    match dir {
-        Direction::Recv => {
-            let call = data(ktime, CONN, dir, pos[dir.index()], b"");
-            wire.push(&Data { eof: true, ..call });
+impl Script {
+    /// One call that moves `head` and behind it `hole` bytes nobody captured; holes beyond 1 GiB
+    /// are several calls.
+    fn push(&mut self, dir: Direction, head: &[u8], hole: u64) {
+        let at = self.pos[dir.index()];
+        let (late_to, late_other) = self.late[dir.index()];
+        let other = if at < late_to { late_other } else { self.moved(dir.flip()) };
+        let first = u32::try_from(hole.min(1 << 30)).unwrap_or(u32::MAX);
+        let mut pos = [other; 2];
+        pos[dir.index()] = at;
+        let call = data(self.wire.tick(), CONN, dir, pos, head);
+        let bytes = call.bytes + first;
+        self.wire.push(&Data { bytes, ..call });
+        self.pos[dir.index()] += u64::from(bytes);
+        if hole > u64::from(first) {
+            self.push(dir, b"", hole - u64::from(first));
         }
-        Direction::Send => {
-            let finals = pos.map(StreamPos);
-            let conn = ConnId(CONN);
-            let end = ConnEnd { ktime, conn, finals, seen: *pos, error: 0, skipped_calls: 0 };
-            let mut record = Vec::new();
-            encode_end(event_kind::EVENT_KIND_CONN_SHUT, &end, &mut record);
-            wire.batch.push(&record);
+    }
+
+    /// The next `n` bytes move now, and their records come later.
+    fn late(&mut self, dir: Direction, n: u64) {
+        self.late[dir.index()] = (self.pos[dir.index()] + n, self.moved(dir.flip()));
+    }
+
+    /// Position behind the last byte that moved.
+    fn moved(&self, dir: Direction) -> u64 {
+        self.pos[dir.index()].max(self.late[dir.index()].0)
+    }
+
+    /// That direction has no more: receive returns 0, or our end shuts down.
+    fn end(&mut self, dir: Direction) {
+        let ktime = self.wire.tick();
+        match dir {
+            Direction::Recv => {
+                let call = data(ktime, CONN, dir, self.pos, b"");
+                self.wire.push(&Data { eof: true, ..call });
+            }
+            Direction::Send => {
+                let finals = self.pos.map(StreamPos);
+                let (conn, seen) = (ConnId(CONN), self.pos);
+                let end = ConnEnd { ktime, conn, finals, seen, error: 0, skipped_calls: 0 };
+                let mut record = Vec::new();
+                encode_end(event_kind::EVENT_KIND_CONN_SHUT, &end, &mut record);
+                self.wire.batch.push(&record);
+            }
         }
     }
 }
@@ -121,6 +149,7 @@ fn counted(counters: &Counters) -> Vec<String> {
             Counter::StreamsLost => "lost",
             Counter::Tunnels => "tunnel",
             Counter::ResponseWithoutRequest => "orphan",
+            Counter::PairingAmbiguous => "ambiguous",
             c if c.name() == Counter::StreamsLost.name() => c.reason(),
             _ => continue,
         };

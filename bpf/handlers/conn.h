@@ -17,13 +17,16 @@ static __always_inline bool peer_is_agent(struct sock *sk)
 	return bpf_map_lookup_elem(&own_ends, &key) != NULL;
 }
 
-/* Current positions of both directions. */
-static __always_inline void conn_positions(struct sock *sk, const struct conn *conn, __u64 pos[2])
+/* The TCP socket that tells the connection's positions; NULL where the hooks count them. */
+static __always_inline struct tcp_sock *conn_tcp(struct sock *sk, const struct conn *conn)
 {
-	struct tcp_sock *tp = NULL;
+	return conn->flags & CONN_FLAG_OWN_COUNTERS ? NULL : sock_tcp(sk);
+}
 
-	if (!(conn->flags & CONN_FLAG_OWN_COUNTERS))
-		tp = sock_tcp(sk);
+/* Current positions of both directions. */
+static __always_inline void conn_positions(struct tcp_sock *tp, const struct conn *conn,
+					   __u64 pos[2])
+{
 	if (tp) {
 		pos[DATA_DIRECTION_SEND] = tcp_send_pos(tp, conn->base[DATA_DIRECTION_SEND]);
 		if (conn->fin_sent)
@@ -47,7 +50,7 @@ static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 
 		init.flags |= CONN_FLAG_PEER_IS_AGENT;
 	if (tp) {
 		tcp_bases(tp, init.base);
-		conn_positions(sk, &init, init.open_pos);
+		conn_positions(tp, &init, init.open_pos);
 		init.open_pos[dir & 1] -= moved;
 		/* The SYN of an active open counts as the first acknowledged byte. */
 		if (init.open_pos[DATA_DIRECTION_RECV] == 0 &&
@@ -94,12 +97,9 @@ static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
  * Without a descriptor (an orphan) nobody will. */
 static __always_inline __u64 unread_bytes(struct sock *sk, const struct conn *conn)
 {
-	struct tcp_sock *tp;
+	struct tcp_sock *tp = conn_tcp(sk, conn);
 
-	if ((conn->flags & CONN_FLAG_OWN_COUNTERS) || !sk->sk_socket)
-		return 0;
-	tp = sock_tcp(sk);
-	return tp ? tcp_unread(tp) : 0;
+	return tp && sk->sk_socket ? tcp_unread(tp) : 0;
 }
 
 static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, enum event_kind kind,
@@ -108,7 +108,7 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 	struct conn_end_event *e;
 	__u64 pos[2];
 
-	conn_positions(sk, conn, pos);
+	conn_positions(conn_tcp(sk, conn), conn, pos);
 	if (kind == EVENT_KIND_CONN_CLOSE) {
 		__u64 moved = pos[0] - conn->open_pos[0] + pos[1] - conn->open_pos[1];
 		__u64 seen = conn->seen[0] + conn->seen[1];

@@ -28,6 +28,7 @@ struct transfer_args {
 /* What is left to record of a call after verdicts. */
 struct transfer {
 	__u64 pos;
+	__u64 other_pos; /* of the other direction */
 	__u32 bytes;
 	__u32 want;  /* payload bytes worth capturing */
 	__u16 flags; /* enum data_flag */
@@ -78,6 +79,7 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 	e->header.conn_id = conn->id;
 	e->header.flags = flags;
 	e->pos = t->pos;
+	e->other_pos = t->other_pos;
 	e->bytes = t->bytes;
 	e->captured = copy->copied;
 	e->tail = copy->tail;
@@ -86,20 +88,55 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 
 #define DATA_ROOM(cap, copies) (sizeof(struct data_event) + (cap) * (copies) + CAPTURE_TAIL)
 
-#define WORD_GET  0x20544547 /* "GET " */
-#define WORD_HEAD 0x44414548 /* "HEAD" */
-#define WORD_HTTP 0x50545448 /* "HTTP", a response's; "/1.1 " and the status follow */
+/* The first four bytes of a head. */
+#define WORD_CONNECT 0x4e4e4f43 /* "CONN" */
+#define WORD_DELETE  0x454c4544 /* "DELE" */
+#define WORD_GET     0x20544547 /* "GET " */
+#define WORD_HEAD    0x44414548 /* "HEAD" */
+#define WORD_OPTIONS 0x4954504f /* "OPTI" */
+#define WORD_PATCH   0x43544150 /* "PATC" */
+#define WORD_POST    0x54534f50 /* "POST" */
+#define WORD_PUT     0x20545550 /* "PUT " */
+#define WORD_TRACE   0x43415254 /* "TRAC" */
+#define WORD_HTTP    0x50545448 /* "HTTP", a response's; "/1.1 " and the status follow */
 
 #define STATUS_AT  9
 #define STATUS_204 0x343032 /* "204" */
 #define STATUS_304 0x343033 /* "304" */
+
+/* Whether a request begins with these four bytes. */
+static __always_inline __u64 begins_request(__u64 word)
+{
+	return EQUAL(word, WORD_CONNECT) | EQUAL(word, WORD_DELETE) | EQUAL(word, WORD_GET) |
+	       EQUAL(word, WORD_HEAD) | EQUAL(word, WORD_OPTIONS) | EQUAL(word, WORD_PATCH) |
+	       EQUAL(word, WORD_POST) | EQUAL(word, WORD_PUT) | EQUAL(word, WORD_TRACE);
+}
+
+/* Whether a call begins like a head. */
+static __always_inline bool begins_like_head(const struct payload *p)
+{
+	__u64 word = payload_word(p);
+
+	return begins_request(word) | EQUAL(word, WORD_HTTP);
+}
+
+/* Notes a request that begins where the one before was not answered yet. */
+static __always_inline void note_pipelined(struct conn *conn, __u8 dir, const __u8 *front,
+					   __u32 copied)
+{
+	__u64 answered = EQUAL(conn->run[dir & 1], 0);
+	__u64 short_of_word = EQUAL(copied >> 2, 0);
+
+	conn->pipelined |= begins_request(*(const __u32 *)front) & ~(answered | short_of_word) & 1;
+}
 
 /* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
  * head goes on, or other heads follow. VERIFIER: one branch in all; see empty_lines. */
 static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32 n)
 {
 	__u64 word = *(const __u32 *)front;
-	__u64 one = EQUAL(empty_lines(front, n), 1);
+	__u64 heads = empty_lines(front, n);
+	__u64 one = EQUAL(heads, 1);
 	__u64 status = *(const __u32 *)(front + STATUS_AT) & 0xffffff;
 	__u64 no_content =
 		EQUAL(status, STATUS_204) | EQUAL(status, STATUS_304) | EQUAL(status & 0xff, '1');
@@ -107,7 +144,7 @@ static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32
 	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD) |
 			 (EQUAL(word, WORD_HTTP) & no_content);
 
-	conn->pipelined |= one & bodiless;
+	conn->pipelined |= (1 ^ EQUAL(heads, 0)) & bodiless;
 	return one & ~conn->pipelined;
 }
 
@@ -144,6 +181,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 		stat_inc(stats, HOOK_STAT_PAYLOAD_FAULT);
 	}
 	data_head(e, a, conn, t, &copy, flags);
+	note_pipelined(conn, a->dir, (__u8 *)(e + 1), copy.copied);
 	conn->run[a->dir & 1] += copy.copied;
 	data_submit(e);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
@@ -216,20 +254,22 @@ static __always_inline bool transfer_clip(struct conn *conn, __u8 dir, struct tr
 	return true;
 }
 
-static __always_inline __u64 transfer_start(struct sock *sk, struct conn *conn, __u8 dir, __u32 n)
+/* Where the call's bytes lie in their stream, and where the other one stands. */
+static __always_inline void transfer_place(const struct transfer_args *a, struct conn *conn,
+					   struct transfer *t)
 {
-	struct tcp_sock *tp = NULL;
+	struct tcp_sock *tp = conn_tcp(a->sk, conn);
+	__u8 dir = a->dir & 1;
+	__u64 pos[2];
 
-	if (!(conn->flags & CONN_FLAG_OWN_COUNTERS))
-		tp = sock_tcp(sk);
-	if (!tp) {
-		/* An addition that returns the old value needs 5.12. */
-		__sync_fetch_and_add(&conn->own_pos[dir & 1], n);
-		return conn->own_pos[dir & 1] - n;
-	}
-	if (dir == DATA_DIRECTION_SEND)
-		return tcp_send_pos(tp, conn->base[DATA_DIRECTION_SEND]) - n;
-	return tcp_recv_pos(tp, conn->base[DATA_DIRECTION_RECV]) - n;
+	/* An addition that returns the old value needs 5.12. */
+	if (!tp)
+		__sync_fetch_and_add(&conn->own_pos[dir], a->ret);
+	conn_positions(tp, conn, pos);
+	/* VERIFIER: 5.10 reads the stack at constant offsets only. */
+	t->pos = (dir == DATA_DIRECTION_SEND ? pos[0] : pos[1]) - a->ret;
+	t->other_pos = dir == DATA_DIRECTION_SEND ? pos[1] : pos[0];
+	t->bytes = a->ret;
 }
 
 /* Whether a receive that returned 0 is news: the peer's FIN, once. */
@@ -282,6 +322,7 @@ static __always_inline void transfer_payload(const struct transfer_args *a, stru
 static __always_inline void transfer_forget(struct transfer *t, struct payload *p)
 {
 	FORGET(t->pos);
+	FORGET(t->other_pos);
 	FORGET(t->bytes);
 	FORGET(t->want);
 	FORGET(t->flags);
@@ -322,8 +363,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		stat_inc(stats, HOOK_STAT_SKIP_NO_CONN);
 		return 0;
 	}
-	t.pos = transfer_start(a->sk, conn, a->dir, a->ret);
-	t.bytes = a->ret;
+	transfer_place(a, conn, &t);
 	__sync_fetch_and_add(&conn->seen[a->dir & 1], a->ret);
 	conn->calls++;
 	verdict_refresh(conn, a->dir);
@@ -354,7 +394,9 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		stat_inc(stats, HOOK_STAT_DATA_OPEN_FAILED);
 		return 0;
 	}
-	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX ? CAPTURE_MAX : CAPTURE_SMALL;
+	/* A body that nobody answers, unless it is over. */
+	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX || begins_like_head(&p) ? CAPTURE_MAX
+										 : CAPTURE_SMALL;
 	transfer_forget(&t, &p);
 	emit_data(a, conn, &t, &p, stats);
 	return 0;

@@ -196,5 +196,21 @@ static __always_inline __u64 empty_lines(const __u8 *buf, __u32 n)
 		found += EQUAL(word & 0xffff, LF_CR);
 		last = word;
 	}
-	return found;
+	/* The last word's middle may lack its end. */
+	return found - EQUAL(last >> 16, LF_CR);
+}
+
+/* The first four bytes of the call, or 0. */
+static __always_inline __u32 payload_word(const struct payload *p)
+{
+	struct iovec seg = {.iov_base = (void *)p->base};
+	__u32 word = 0;
+
+	if (p->kind < PAYLOAD_BUF)
+		return 0;
+	if (p->kind != PAYLOAD_BUF && !payload_segment(p, 0, &seg))
+		return 0;
+	if (bpf_probe_read_user(&word, sizeof(word), seg.iov_base + p->skip))
+		return 0;
+	return word;
 }

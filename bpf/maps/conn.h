@@ -8,6 +8,9 @@
 
 #define CONN_BY_SOCK_MAX 16384
 
+#pragma clang diagnostic push
+#pragma clang diagnostic error "-Wpadded"
+
 struct conn {
 	__u64 id;
 	__u64 last_ktime;    /* of the last call, while a verdict says nothing */
@@ -27,8 +30,10 @@ struct conn {
 	__u8 eof;	/* the end of the receive direction was reported */
 	__u8 fin_sent;	/* write_seq counts our FIN */
 	__u8 pipelined; /* heads may stand anywhere in a call */
-	__u8 _pad;
+	__u8 _pad[5];
 };
+
+#pragma clang diagnostic pop
 
 _Static_assert(sizeof(struct conn) <= 256, "charged to the target's optmem");
 

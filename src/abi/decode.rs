@@ -40,6 +40,8 @@ pub struct Data<'a> {
     pub dir: Direction,
     /// Position of the first byte.
     pub pos: StreamPos,
+    /// Where the other direction stood at the end of the call.
+    pub other_pos: StreamPos,
     /// Bytes moved.
     pub bytes: u32,
     /// Captured front of the call's data.
@@ -73,6 +75,8 @@ pub struct ConnOpen<'a> {
     pub from_birth: bool,
     /// Whether it was there before its process was selected: messages may be under way.
     pub adopted: bool,
+    /// Whether positions are counted by the hooks, not by the kernel.
+    pub counted: bool,
     /// Whether this is a unix stream socket.
     pub unix: bool,
     /// Inode number of the network namespace.
@@ -164,6 +168,7 @@ fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
         tid: Tid(e.header.tid),
         dir,
         pos: position(e.pos)?,
+        other_pos: position(e.other_pos)?,
         bytes: e.bytes,
         head,
         tail,
@@ -191,6 +196,7 @@ fn open(record: &[u8]) -> Result<ConnOpen<'_>, DecodeError> {
         start: [position(e.send_pos)?, position(e.recv_pos)?],
         from_birth: flags & types::conn_flag::CONN_FLAG_FROM_BIRTH.0 != 0,
         adopted: flags & types::conn_flag::CONN_FLAG_ADOPTED.0 != 0,
+        counted: flags & types::conn_flag::CONN_FLAG_OWN_COUNTERS.0 != 0,
         unix: i32::from(e.family) == nix::libc::AF_UNIX,
         netns: e.netns,
         unix_path: unix_path(path),

@@ -39,6 +39,7 @@ pub fn encode_data(data: &Data<'_>, out: &mut Vec<u8>) {
             ..header(types::event_kind::EVENT_KIND_DATA, data.ktime, data.conn, data.tgid, len)
         },
         pos: data.pos.0,
+        other_pos: data.other_pos.0,
         bytes: data.bytes,
         captured: u16::try_from(data.head.len()).unwrap_or(u16::MAX),
         tail: u8::try_from(data.tail.len()).unwrap_or(u8::MAX),
@@ -58,6 +59,7 @@ pub fn encode_open(open: &ConnOpen<'_>, out: &mut Vec<u8>) {
     for (set, flag) in [
         (open.from_birth, types::conn_flag::CONN_FLAG_FROM_BIRTH),
         (open.adopted, types::conn_flag::CONN_FLAG_ADOPTED),
+        (open.counted, types::conn_flag::CONN_FLAG_OWN_COUNTERS),
     ] {
         flags |= if set { flag.0 } else { 0 };
     }

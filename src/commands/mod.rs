@@ -73,13 +73,16 @@ fn double_dash(arg: OsString) -> OsString {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    app::block_signals()?;
     let purpose = match &cli.command {
         None => Purpose::Observe,
         Some(Command::Record { .. }) => Purpose::Record,
         Some(Command::Replay { .. }) => Purpose::Replay,
         Some(Command::Doctor { .. }) => Purpose::Diagnose,
     };
+    // Whoever only reads may be ended at any moment.
+    if matches!(purpose, Purpose::Observe | Purpose::Record) {
+        app::block_signals()?;
+    }
     let loaded = config::load(cli.config.as_deref(), &Environment::of_this_process(), purpose)?;
     let mut messages = Messages::to_stderr();
     start_log(&loaded.config.agent, &messages);

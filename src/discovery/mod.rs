@@ -188,8 +188,11 @@ impl Discovery {
     fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
         let mut process = match self.processes.get(&tgid) {
             Some(process) => process.clone(),
-            None => Process { ns_tgid, exe: executable(ns_tgid, &image), ..Process::default() },
+            None => Process { ns_tgid, ..Process::default() },
         };
+        if process.exe.is_empty() {
+            process.exe = executable(ns_tgid, &image);
+        }
         process.listens = true;
         let known = process.selected;
         let selected = known || self.matches(&process);

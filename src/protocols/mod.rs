@@ -37,6 +37,22 @@ pub struct Input<'a> {
     pub missing: u64,
     /// The direction has ended behind `bytes` (and `missing`): FIN, reset or close.
     pub ended: bool,
+    /// Where `bytes` begins.
+    pub at: Position,
+}
+
+/// A byte's place among those of both directions, in wire bytes since the connection began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Its position.
+    pub own: u64,
+    /// Where the other direction stood at the end of the call that moved it. A receiving call
+    /// tells it before anybody could act on what was received; at the end of a sending call the
+    /// other direction may already be further on.
+    pub other: u64,
+    /// Not everything of the other direction that moved before was parsed, and it may still be.
+    /// Then it may also stand further on than `other`.
+    pub other_to_come: bool,
 }
 
 /// Where a message ends.
@@ -82,7 +98,7 @@ pub enum Step<M> {
     },
     /// The other direction must deliver a message first (a response whose request was not seen
     /// yet). The caller keeps the bytes and calls again after that, or after
-    /// [`Protocol::unblock`].
+    /// [`Protocol::unblock`], when nothing is to come any more ([`Position::other_to_come`]).
     Blocked,
     /// The bytes break a rule. The stream is lost until [`Protocol::resync`] finds a start.
     Invalid(Malformed),
@@ -93,6 +109,9 @@ pub enum Step<M> {
     /// From here on the connection carries something else, in both directions, for good
     /// (WebSocket, CONNECT). Nothing is consumed.
     Tunnel,
+    /// Behind a loss nothing tells any more which response answers which request. Nothing is
+    /// consumed.
+    Ambiguous,
 }
 
 /// The rule that malformed input broke. One counter each.
@@ -164,6 +183,9 @@ pub trait Protocol {
     /// What pairs a response with its request, as a number: a stream or correlation id, or a
     /// constant for strictly ordered protocols. Equal keys pair first in, first out.
     type Key: Copy + Eq + Hash + std::fmt::Debug + Into<u64>;
+    /// Responses come in the order of their requests: one that is answered ends the wait of
+    /// those before it.
+    const IN_ORDER: bool;
 
     /// Could `head` be the start of a message (in either direction)? Cheap, stateless.
     fn probe(head: &[u8]) -> Verdict;
@@ -282,8 +304,13 @@ pub trait Driver {
         family: SpanFamily,
         describe: &mut dyn FnMut(&mut SpanSink<'_>),
     );
-    /// A response of the exchange `key`.
-    fn response(&mut self, key: ExchangeKey, describe: &mut dyn FnMut(&mut SpanSink<'_>));
+    /// A response of the exchange `key`; `in_order`: see [`Protocol::IN_ORDER`].
+    fn response(
+        &mut self,
+        key: ExchangeKey,
+        in_order: bool,
+        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+    );
 }
 
 /// [`Step`] without the message: what the stream does next.
@@ -323,6 +350,8 @@ pub enum Progress {
     Lost,
     /// See [`Step::Tunnel`].
     Tunnel,
+    /// See [`Step::Ambiguous`].
+    Ambiguous,
 }
 
 fn step<P: Protocol, D: Driver>(
@@ -341,7 +370,7 @@ fn step<P: Protocol, D: Driver>(
                     true
                 }
                 Role::Response(key) => {
-                    driver.response(ExchangeKey(key.into()), &mut describe);
+                    driver.response(ExchangeKey(key.into()), P::IN_ORDER, &mut describe);
                     false
                 }
             };
@@ -354,5 +383,6 @@ fn step<P: Protocol, D: Driver>(
         Step::Invalid(m) => Progress::Invalid(m),
         Step::Lost => Progress::Lost,
         Step::Tunnel => Progress::Tunnel,
+        Step::Ambiguous => Progress::Ambiguous,
     }
 }

@@ -25,7 +25,7 @@ pub struct PendingAttrs {
     pub traceparent: Option<TraceParent>,
     /// OTLP status so far.
     pub status: SpanStatus,
-    /// Texts that were cut at [`SpanSink::TEXT_MAX`].
+    /// Texts that were cut: see [`SpanSink::TEXT_MAX`] and [`SpanSink::cut`].
     pub truncated: u32,
 }
 
@@ -94,6 +94,11 @@ impl<'a> SpanSink<'a> {
         self.pending.traceparent.get_or_insert(tp);
     }
 
+    /// Notes that a text of the message ends early, because it was not all there.
+    pub fn cut(&mut self) {
+        self.pending.truncated = self.pending.truncated.saturating_add(1);
+    }
+
     /// Sets the span's status.
     pub fn status(&mut self, status: SpanStatus) {
         self.pending.status = status;
@@ -128,7 +133,7 @@ impl<'a> SpanSink<'a> {
         let limit = started.saturating_add(Self::TEXT_MAX);
         if wire.len() > room || text.len() > limit {
             cut_at_char(text, limit);
-            self.pending.truncated = self.pending.truncated.saturating_add(1);
+            self.cut();
         }
     }
 }

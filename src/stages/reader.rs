@@ -111,14 +111,21 @@ impl Reader {
             // Read before the drain: what was submitted before the stop is drained after it.
             let stop = self.stop.load(Ordering::Acquire);
             let drained = ring.consume_raw();
+            let lingers = drained > 0 && !stop;
+            if lingers {
+                // Tell the kernel, then drain again: a ring that filled up before tells nobody.
+                self.tell(types::reader_sleep::READER_LINGERS)?;
+                ring.consume_raw();
+            }
             let closed = sink.borrow_mut().flush(drained > 0 || idle);
             if closed || (stop && drained <= 0) {
                 return Ok(());
             }
-            if drained > 0 && !stop {
+            if lingers {
                 idle = false;
-                self.tell(types::reader_sleep::READER_LINGERS)?;
                 wake_ups.wait(LINGER)?;
+            } else if stop {
+                // What came meanwhile is drained at once.
             } else if !idle {
                 // Tell the kernel, then look once more: a record may have come in between.
                 idle = true;

@@ -123,6 +123,9 @@ counters! {
     NotAKnownProtocol = "decoder_connections_given_up" / "not_a_known_protocol",
     /// Connections that became a tunnel.
     Tunnels = "decoder_connections_given_up" / "tunnel",
+    /// Connections with several requests under way of which a message was lost: nothing tells
+    /// any more which response answers which request.
+    PairingAmbiguous = "decoder_connections_given_up" / "ambiguous",
     /// Connections whose request found no room.
     ExchangesFull = "decoder_connections_given_up" / "exchanges_full",
 

@@ -80,12 +80,12 @@ impl Traffic {
     fn next_batch(&mut self) {
         for n in 0..EXCHANGES {
             let (conn, turn) = (n % self.connections, self.turns + n / self.connections);
+            let mut pos = [RESPONSE, REQUEST].map(|message| turn * message.len() as u64);
             let ktime = self.wire.tick();
-            let at = turn * REQUEST.len() as u64;
-            self.wire.push(&data(ktime, conn, Direction::Recv, at, REQUEST));
+            self.wire.push(&data(ktime, conn, Direction::Recv, pos, REQUEST));
+            pos[Direction::Recv.index()] += REQUEST.len() as u64;
             let ktime = self.wire.tick();
-            let at = turn * RESPONSE.len() as u64;
-            self.wire.push(&data(ktime, conn, Direction::Send, at, RESPONSE));
+            self.wire.push(&data(ktime, conn, Direction::Send, pos, RESPONSE));
         }
         self.turns += EXCHANGES / self.connections;
     }

@@ -251,6 +251,7 @@ impl Span {
 pub(crate) struct Ledger {
     pub(crate) balanced: bool,
     pub(crate) stages: Vec<Stage>,
+    beside: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -275,6 +276,11 @@ impl Ledger {
     #[track_caller]
     pub(crate) fn stage(&self, name: &str) -> &Stage {
         self.stages.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no stage {name}"))
+    }
+
+    /// What was counted beside the accounts under `name`.
+    pub(crate) fn beside(&self, name: &str) -> u64 {
+        self.beside.get(name).copied().unwrap_or(0)
     }
 
     /// Everything dropped, as `stage/reason=count`, and the sum.

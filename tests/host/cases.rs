@@ -19,14 +19,14 @@ use crate::{eventually, report};
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// A listener of this process and its port.
-fn listener() -> (TcpListener, String) {
+pub(crate) fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     (listener, port)
 }
 
 /// Both ends of a new connection: client, server.
-fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
+pub(crate) fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let server = listener.accept().unwrap().0;
     for end in [&client, &server] {
@@ -37,7 +37,7 @@ fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
 }
 
 /// Moves `message` from one end to the other.
-fn carry<S>(mut from: &S, mut to: &S, message: &[u8])
+pub(crate) fn carry<S>(mut from: &S, mut to: &S, message: &[u8])
 where
     for<'a> &'a S: Read + Write,
 {
@@ -47,7 +47,7 @@ where
     assert_eq!(buffer, message);
 }
 
-fn get(path: &str) -> Vec<u8> {
+pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").into_bytes()
 }
 
@@ -61,7 +61,7 @@ where
 }
 
 /// `role GET PATH STATUS` of both sides.
-fn both(path: &str, status: u16) -> [String; 2] {
+pub(crate) fn both(path: &str, status: u16) -> [String; 2] {
     ["client", "server"].map(|role| format!("{role} GET {path} {status}"))
 }
 

@@ -23,6 +23,7 @@ mod errors;
 mod exact;
 mod hard;
 mod load;
+mod loss;
 mod matrix;
 mod namespaces;
 mod oracle;

@@ -25,6 +25,8 @@ pub(crate) struct Host {
     pub(crate) verdicts: Vec<VerdictUpdate>,
     /// Next position by connection and direction.
     pos: HashMap<(u64, usize), u64>,
+    /// Where the other direction stood when bytes moved, by connection, direction and position.
+    other: HashMap<(u64, usize, u64), u64>,
     pub(crate) thread: (Tgid, Tid),
 }
 
@@ -46,6 +48,7 @@ impl Host {
             out: SpanBatch::default(),
             verdicts: Vec::new(),
             pos: HashMap::new(),
+            other: HashMap::new(),
             thread: (TGID, Tid(TGID.0)),
         }
     }
@@ -55,7 +58,7 @@ impl Host {
         let bytes = u32::try_from(head.len() + tail.len()).unwrap_or(u32::MAX) + hole;
         let pos = self.reserve(conn, dir, u64::from(bytes));
         let ktime = self.wire.tick();
-        self.push(Data { bytes, tail, ..data(ktime, conn, dir, pos, head) });
+        self.push(Data { bytes, tail, ..data(ktime, conn, dir, self.at(conn, dir, pos), head) });
     }
 
     /// The current thread sends or receives `bytes`.
@@ -66,16 +69,25 @@ impl Host {
     /// Takes the next positions of a stream without a record: a call whose record is late, or
     /// lost. Gives the first.
     pub(crate) fn reserve(&mut self, conn: u64, dir: Direction, bytes: u64) -> u64 {
+        let other = self.pos.get(&(conn, dir.flip().index())).copied().unwrap_or(0);
         let pos = self.pos.entry((conn, dir.index())).or_insert(0);
         let at = *pos;
         *pos += bytes;
+        self.other.insert((conn, dir.index(), at), other);
         at
     }
 
     /// A record of the current thread for bytes reserved before.
     pub(crate) fn late(&mut self, conn: u64, dir: Direction, pos: u64, bytes: &str) {
         let ktime = self.wire.tick();
-        self.push(data(ktime, conn, dir, pos, bytes.as_bytes()));
+        self.push(data(ktime, conn, dir, self.at(conn, dir, pos), bytes.as_bytes()));
+    }
+
+    /// Where both directions stood when bytes moved at `pos` of `dir`.
+    fn at(&self, conn: u64, dir: Direction, pos: u64) -> [u64; 2] {
+        let mut at = [self.other.get(&(conn, dir.index(), pos)).copied().unwrap_or(0); 2];
+        at[dir.index()] = pos;
+        at
     }
 
     fn push(&mut self, data: Data<'_>) {
@@ -97,7 +109,7 @@ impl Host {
     pub(crate) fn eof(&mut self, conn: u64) {
         let pos = self.reserve(conn, Recv, 0);
         let ktime = self.wire.tick();
-        self.push(Data { eof: true, ..data(ktime, conn, Recv, pos, b"") });
+        self.push(Data { eof: true, ..data(ktime, conn, Recv, [0, pos], b"") });
     }
 
     /// Decodes what is on its way. Batch time is that of the last record.

@@ -57,10 +57,11 @@ fn records_that_overtook_each_other_are_put_back_in_order() {
 fn a_response_seen_before_its_request_waits_for_it() {
     let mut host = Host::new();
     host.wire.open(1);
+    let asked = host.reserve(1, Send, get("/early").len() as u64);
     host.moves(1, Recv, &ok("hi")); // 2 ms
     host.decode();
     assert_eq!(host.lines().len(), 0);
-    host.moves(1, Send, &get("/early")); // 3 ms
+    host.late(1, Send, asked, &get("/early")); // 3 ms
     host.decode();
     assert_eq!(host.lines(), ["GET /early 200"]);
     assert_eq!(host.times("/early"), (3, 3));
@@ -72,15 +73,53 @@ fn a_response_seen_before_its_request_waits_for_it() {
 fn a_response_whose_request_never_comes_is_counted_after_a_second() {
     let mut host = Host::new();
     host.wire.open(1);
+    host.reserve(1, Send, get("/lost").len() as u64);
     host.moves(1, Recv, &ok("hi"));
     host.pause(999);
     assert_eq!(host.count(Counter::ResponseWithoutRequest), 0);
     host.pause(1);
     assert_eq!(host.count(Counter::ResponseWithoutRequest), 1);
     host.moves(1, Send, &get("/next"));
+    host.pause(250);
     host.moves(1, Recv, &ok("hi"));
     host.decode();
     assert_eq!(host.lines(), ["GET /next 200"]);
+}
+
+#[test]
+fn a_response_that_nobody_asked_for_is_counted_at_once() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &ok("hi"));
+    host.decode();
+    assert_eq!(host.count(Counter::ResponseWithoutRequest), 1);
+    host.moves(1, Send, &get("/next"));
+    host.moves(1, Recv, &ok("hi"));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /next 200"]);
+}
+
+#[test]
+fn where_hooks_count_positions_a_response_waits_for_its_request_but_once_in_vain() {
+    let mut host = Host::new();
+    host.wire.open_with(1, |open| open.counted = true);
+    // The sender's hook counts its bytes behind the receiver's, which sees none yet.
+    host.moves(1, Recv, &ok("hi"));
+    host.moves(1, Send, &get("/late"));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /late 200"]);
+    for orphans in 1..3 {
+        host.moves(1, Recv, &ok("nobody asked"));
+        if orphans == 1 {
+            host.pause(1000);
+        }
+        host.decode();
+        assert_eq!(host.count(Counter::ResponseWithoutRequest), orphans);
+    }
+    host.moves(1, Send, &get("/next"));
+    host.moves(1, Recv, &ok("hi"));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /late 200", "GET /next 200"]);
 }
 
 #[test]
@@ -257,9 +296,10 @@ fn a_connection_first_seen_by_its_answer_still_begins_with_the_request() {
         open.from_birth = false;
         open.start[Send.index()] = StreamPos(start);
     });
+    let sent = host.reserve(1, Send, start);
     host.moves(1, Recv, &ok("early"));
-    host.late(1, Send, 0, &asked);
-    host.late(1, Send, start, &get("/b"));
+    host.late(1, Send, sent, &asked);
+    host.moves(1, Send, &get("/b"));
     host.moves(1, Recv, &ok(""));
     host.decode();
     assert_eq!(host.lines(), ["GET /a 200", "GET /b 200"]);
@@ -273,10 +313,12 @@ fn the_answer_that_was_under_way_when_the_agent_came_answers_nothing_it_saw() {
         open.from_birth = false;
         open.start = [StreamPos(1000); 2];
     });
-    let before = "HTTP/1.1 500 Before\r\nContent-Length: 0\r\n\r\n";
-    host.late(1, Send, 1000, before);
-    host.late(1, Recv, 1000, &get("/next"));
-    host.late(1, Send, 1000 + before.len() as u64, &ok(""));
+    for dir in [Send, Recv] {
+        host.reserve(1, dir, 1000);
+    }
+    host.moves(1, Send, "HTTP/1.1 500 Before\r\nContent-Length: 0\r\n\r\n");
+    host.moves(1, Recv, &get("/next"));
+    host.moves(1, Send, &ok(""));
     host.decode();
     assert_eq!(host.lines(), ["GET /next 200"]);
     assert_eq!(host.count(Counter::ResponseWithoutRequest), 1);

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use obi::model::attrs::{AttrValue, text_of};
 use obi::model::span::SpanStatus;
 use obi::protocols::{
-    ConnState, Direction, Driver, End, ExchangeKey, Input, PendingAttrs, Progress, ProtocolKind,
-    SpanSink, Verdict,
+    ConnState, Direction, Driver, End, ExchangeKey, Input, PendingAttrs, Position, Progress,
+    ProtocolKind, SpanSink, Verdict,
 };
 use obi::semconv::SpanFamily;
 
@@ -61,6 +61,15 @@ enum Piece {
 #[derive(Default)]
 struct Stream {
     pieces: VecDeque<Piece>,
+    /// Position of the first piece, and behind the last one.
+    at: u64,
+    end: u64,
+    /// From which position on the other direction stood where.
+    others: VecDeque<(u64, u64)>,
+    /// Bytes of which no record came yet, and where the other direction stood then.
+    late: VecDeque<(u64, u64)>,
+    /// Nothing more of the other direction comes.
+    over: bool,
     /// Wire bytes to pass over that have not come yet.
     skip: u64,
     /// Bytes without which parsing goes no further.
@@ -100,7 +109,7 @@ impl Driver for Spans {
         self.last = Some(key);
     }
 
-    fn response(&mut self, key: ExchangeKey, describe: &mut dyn FnMut(&mut SpanSink<'_>)) {
+    fn response(&mut self, key: ExchangeKey, _: bool, describe: &mut dyn FnMut(&mut SpanSink<'_>)) {
         self.last = Some(key);
         match self.exchanges.iter_mut().find(|e| e.key == key) {
             Some(exchange) => {
@@ -138,12 +147,19 @@ impl Conn {
         match event {
             Event::Bytes(from, bytes) => {
                 let dir = direction(view, *from);
-                self.stream(dir).push(bytes);
+                let other = self.stream(dir.flip()).sent();
+                self.stream(dir).push(bytes, other);
                 dir
             }
             Event::Gap(from, n) => {
                 let dir = direction(view, *from);
-                self.stream(dir).pieces.push_back(Piece::Gap(*n));
+                self.stream(dir).gap(*n);
+                dir
+            }
+            Event::Late(from, n) => {
+                let dir = direction(view, *from);
+                let other = self.stream(dir.flip()).sent();
+                self.stream(dir).late.push_back((*n, other));
                 dir
             }
             Event::End(from) => {
@@ -184,15 +200,16 @@ impl Conn {
 
     /// One step; whether another may follow.
     fn advance(&mut self, state: &mut ConnState, dir: Direction) -> bool {
-        let stream = match dir {
-            Direction::Send => &mut self.send,
-            Direction::Recv => &mut self.recv,
+        let (stream, opposite) = match dir {
+            Direction::Send => (&mut self.send, &self.recv),
+            Direction::Recv => (&mut self.recv, &self.send),
         };
         stream.apply_skip();
         if stream.lost {
             return self.find_start(state, dir);
         }
-        let input = stream.input();
+        let mut input = stream.input();
+        input.at.other_to_come = !stream.over && opposite.next() < input.at.other;
         let unchanged = input.missing == 0 && !input.ended && input.bytes.len() < stream.need;
         let nothing = input.bytes.is_empty() && input.missing == 0;
         if unchanged || (nothing && !(input.ended && stream.open.is_some())) {
@@ -240,6 +257,11 @@ impl Conn {
                 self.spans.counted.push("tunnel".into());
                 return false;
             }
+            Progress::Ambiguous => {
+                self.silent = true;
+                self.spans.counted.push("ambiguous".into());
+                return false;
+            }
         }
         true
     }
@@ -263,14 +285,11 @@ impl Conn {
             self.end_message(state, dir);
             return true;
         }
-        if input.missing > 0 {
-            stream.pieces.pop_front();
-            if let Some(Piece::Gap(_)) = stream.pieces.front() {
-                stream.pieces.pop_front();
-            }
-            return true;
+        let missing = input.missing > 0;
+        if missing {
+            stream.skip = input.bytes.len() as u64 + input.missing;
         }
-        false
+        missing
     }
 
     fn end_message(&mut self, state: &mut ConnState, dir: Direction) {
@@ -292,6 +311,7 @@ impl Conn {
             };
             if blocked {
                 state.unblock(dir);
+                self.stream(dir).over = true;
                 self.pump(dir);
             }
         }
@@ -313,11 +333,51 @@ impl Conn {
 }
 
 impl Stream {
-    fn push(&mut self, bytes: &[u8]) {
-        match self.pieces.back_mut() {
-            Some(Piece::Bytes(buf)) => buf.extend_from_slice(bytes),
-            _ => self.pieces.push_back(Piece::Bytes(bytes.to_vec())),
+    /// Bytes arrive, sent when the other direction stood at `other` unless they are late.
+    fn push(&mut self, bytes: &[u8], other: u64) {
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let (n, other) = self.take_late(bytes.len() as u64).unwrap_or((u64::MAX, other));
+            let n = usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+            let (here, behind) = bytes.split_at(n);
+            self.others.push_back((self.end, other));
+            self.end += here.len() as u64;
+            match self.pieces.back_mut() {
+                Some(Piece::Bytes(buf)) => buf.extend_from_slice(here),
+                _ => self.pieces.push_back(Piece::Bytes(here.to_vec())),
+            }
+            bytes = behind;
         }
+    }
+
+    fn gap(&mut self, n: u64) {
+        let mut left = n;
+        while let Some((n, _)) = self.take_late(left) {
+            left -= n;
+        }
+        self.end += n;
+        self.pieces.push_back(Piece::Gap(n));
+    }
+
+    /// Up to `n` of the bytes that are late, and where the other direction stood.
+    fn take_late(&mut self, n: u64) -> Option<(u64, u64)> {
+        let (late, other) = self.late.front_mut()?;
+        let (n, other) = (n.min(*late), *other);
+        *late -= n;
+        if *late == 0 {
+            self.late.pop_front();
+        }
+        (n > 0).then_some((n, other))
+    }
+
+    /// Position behind the last byte that was sent.
+    fn sent(&self) -> u64 {
+        self.end + self.late.iter().map(|(n, _)| n).sum::<u64>()
+    }
+
+    /// Position of the next byte to parse.
+    fn next(&self) -> u64 {
+        self.at + self.skip
     }
 
     /// The bytes at the front, and the gap behind them.
@@ -335,10 +395,19 @@ impl Stream {
             missing += n;
             pieces.next();
         }
-        Input { bytes, missing, ended: self.ended && pieces.peek().is_none() }
+        let other = self.others.front().map_or(0, |(_, other)| *other);
+        let at = Position { own: self.at, other, other_to_come: false };
+        Input { bytes, missing, ended: self.ended && pieces.peek().is_none(), at }
     }
 
     fn apply_skip(&mut self) {
+        self.skip_pieces();
+        while self.others.get(1).is_some_and(|(from, _)| *from <= self.at) {
+            self.others.pop_front();
+        }
+    }
+
+    fn skip_pieces(&mut self) {
         while self.skip > 0 {
             let Some(front) = self.pieces.front_mut() else { return };
             let left = match front {
@@ -346,12 +415,14 @@ impl Stream {
                     let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                     bytes.drain(..n);
                     self.skip -= n as u64;
+                    self.at += n as u64;
                     bytes.len() as u64
                 }
                 Piece::Gap(gap) => {
                     let n = self.skip.min(*gap);
                     *gap -= n;
                     self.skip -= n;
+                    self.at += n;
                     *gap
                 }
             };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! input = view *event          view: 0 = client's process, else server's
-//! event = op [length] [data]   op: bit 0 = side; bits 1-2: 0, 1 = bytes, 2 = gap, 3 = end
+//! event = op [length] [data]   op: bit 0 = side; bits 1-2: 0 = bytes, 1 = late, 2 = gap, 3 = end
 //! ```
 //!
 //! `length` is 16 bits, little-endian; bytes beyond the input's end are not there,
@@ -58,19 +58,21 @@ pub(crate) fn decode(input: &[u8]) -> (View, Vec<Event>) {
         }
         let Some((length, after)) = rest.split_first_chunk() else { break };
         let length = usize::from(u16::from_le_bytes(*length));
-        if op >> 1 & 3 == 2 {
-            events.push(Event::Gap(from, length as u64));
-            rest = after;
-        } else {
-            let (bytes, after) = after.split_at(length.min(after.len()));
-            events.push(Event::Bytes(from, bytes.to_vec()));
-            rest = after;
+        rest = after;
+        match op >> 1 & 3 {
+            1 => events.push(Event::Late(from, length as u64)),
+            2 => events.push(Event::Gap(from, length as u64)),
+            _ => {
+                let (bytes, behind) = after.split_at(length.min(after.len()));
+                events.push(Event::Bytes(from, bytes.to_vec()));
+                rest = behind;
+            }
         }
     }
     let mut ended = [false; 2];
     events.retain(|event| {
         let (from, end) = match event {
-            Event::Bytes(from, _) | Event::Gap(from, _) => (from, false),
+            Event::Bytes(from, _) | Event::Gap(from, _) | Event::Late(from, _) => (from, false),
             Event::End(from) => (from, true),
         };
         let ended = &mut ended[usize::from(*from == From::Server)];
@@ -94,6 +96,7 @@ pub(crate) fn encode(view: View, events: &[Event]) -> Vec<u8> {
                 let chunks = bytes.chunks(usize::from(u16::MAX));
                 chunks.for_each(|chunk| event(0, *from, Some(chunk.len()), chunk));
             }
+            Event::Late(from, n) => event(1, *from, usize::try_from(*n).ok(), b""),
             Event::Gap(from, n) => event(2, *from, usize::try_from(*n).ok(), b""),
             Event::End(from) => event(3, *from, None, b""),
         }

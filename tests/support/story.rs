@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Bytes(From, Vec<u8>),
     /// So many bytes behind what that side sent were not captured.
     Gap(From, u64),
+    /// That side sends its next so many bytes here, and their records come later.
+    Late(From, u64),
     /// That side sends no more.
     End(From),
 }
@@ -154,10 +156,11 @@ fn events(mark: &str, rest: &str) -> Result<Vec<Event>, String> {
     match mark {
         "" => Ok(vec![]),
         _ if mark.starts_with('#') => Ok(vec![]),
-        "~" => {
-            let (from, n) = rest.split_once(' ').ok_or("`~ > BYTES`")?;
-            let n = n.trim().parse().map_err(|e| format!("gap {n:?}: {e}"))?;
-            Ok(vec![Event::Gap(side(from)?, n)])
+        "~" | "?" => {
+            let (from, n) = rest.split_once(' ').ok_or("`~ > BYTES` or `? > BYTES`")?;
+            let n = n.trim().parse().map_err(|e| format!("length {n:?}: {e}"))?;
+            let from = side(from)?;
+            Ok(vec![if mark == "~" { Event::Gap(from, n) } else { Event::Late(from, n) }])
         }
         "!" if rest == "close" => Ok(vec![Event::End(From::Client), Event::End(From::Server)]),
         "!" => Ok(vec![Event::End(side(rest.trim())?)]),

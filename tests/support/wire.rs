@@ -37,6 +37,7 @@ impl Wire {
             start: [StreamPos(0); 2],
             from_birth: true,
             adopted: false,
+            counted: false,
             unix: false,
             netns: 1,
             unix_path: &[],
@@ -63,15 +64,23 @@ impl Wire {
     }
 }
 
-/// A call of the observed process that moves `head`, all of it captured.
-pub(crate) fn data(ktime: KtimeNs, conn: u64, dir: Direction, pos: u64, head: &[u8]) -> Data<'_> {
+/// A call of the observed process that moves `head`, all of it captured. `pos` is where both
+/// directions (send, receive) stood before.
+pub(crate) fn data(
+    ktime: KtimeNs,
+    conn: u64,
+    dir: Direction,
+    pos: [u64; 2],
+    head: &[u8],
+) -> Data<'_> {
     Data {
         ktime,
         conn: ConnId(conn),
         tgid: TGID,
         tid: Tid(TGID.0),
         dir,
-        pos: StreamPos(pos),
+        pos: StreamPos(pos[dir.index()]),
+        other_pos: StreamPos(pos[dir.flip().index()]),
         bytes: u32::try_from(head.len()).unwrap_or(u32::MAX),
         head,
         tail: &[],

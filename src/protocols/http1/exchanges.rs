@@ -1,6 +1,15 @@
-//! Which request a response answers: the oldest one that waits, unless something was lost.
+//! Which request a response answers.
+//!
+//! As long as nothing is lost it is the oldest one that waits. Behind a loss the order is not
+//! enough, because nobody knows how many requests or responses are missing; what decides then is
+//! where the other direction stood when a message moved ([`Position::other`]). A client that does
+//! not pipeline sends a request when all answers before it are there, so between the response
+//! before it and its own no other response begins. Where requests are under way at the same time,
+//! nothing tells them apart: the connection is given up rather than paired wrongly.
 
 use std::collections::VecDeque;
+
+use crate::protocols::Position;
 
 /// Requests of one connection that wait for an answer.
 pub const MAX_IN_FLIGHT: usize = 1024;
@@ -16,6 +25,15 @@ pub(super) enum Asked {
     Connect,
 }
 
+/// Whose process is observed: which positions were read before anybody could act on the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// The client's: those of responses.
+    Client,
+    /// The server's: those of requests.
+    Server,
+}
+
 /// Whom a response answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -23,122 +41,112 @@ pub(super) enum Answer {
     To(u64, Asked),
     /// Nobody yet: its request must come first.
     Wait,
-    /// Nobody can tell any more on this connection.
-    Adrift,
+    /// One of several, and nothing tells which.
+    Ambiguous,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    number: u64,
+    asked: Asked,
+    /// Requests may be missing between the one before and this.
+    behind_loss: bool,
+    /// Position of its first byte.
+    start: u64,
+    /// Where the responses stood then. In the client's view it may be too far on: another thread
+    /// may read before the sender's call is recorded.
+    other: u64,
 }
 
 /// The requests of a connection that wait for an answer, oldest first, numbered in the order of
 /// their coming.
-///
-/// After a loss it is not known how many requests or responses are missing. A client that does
-/// not pipeline sends a request only when the answers to all earlier ones are there, so the
-/// latest request is the one that waits. One that pipelines leaves no way to tell: behind lost
-/// requests, no more are taken and only those before them are answered; behind lost responses, none
-/// is. Its connection is given up rather than paired wrongly.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
-    waiting: VecDeque<Asked>,
+    waiting: VecDeque<Waiting>,
     /// Number of the next request.
     next: u64,
-    /// Requests are under way at the same time: two came in one piece, or two responses in a row
-    /// left others waiting. (One response that does so is no proof: records overtake each other.)
+    /// Two requests were seen to be under way at the same time.
     pipelined: bool,
-    /// The response before left others waiting.
-    crowded: bool,
-    /// See [`Answer::Adrift`].
-    adrift: bool,
-    /// Requests were lost behind the one before this number.
-    certain_to: Option<u64>,
-    /// The response at hand was told to wait.
-    told_to_wait: bool,
-    /// The response before it had to wait, too. It happens when records overtake each other,
-    /// which two in a row do not: then responses are paired one request late.
-    waited_before: bool,
-    /// The request of the response at hand will not come.
-    hopeless: bool,
+    /// Some of those that wait may have been answered unseen.
+    uncertain: bool,
+    /// Requests may be missing behind the last one.
+    requests_lost: bool,
+    /// Position from which on no response but the one at hand began.
+    since: u64,
 }
 
 impl Exchanges {
     /// Number of the oldest exchange that may still be answered.
     pub(super) fn oldest(&self) -> u64 {
-        self.next.saturating_sub(u64::try_from(self.waiting.len()).unwrap_or(0))
-    }
-
-    /// See [`Answer::Adrift`].
-    pub(super) fn is_adrift(&self) -> bool {
-        self.adrift
-    }
-
-    /// Whether unknown requests wait behind the known ones.
-    pub(super) fn requests_are_uncertain(&self) -> bool {
-        self.certain_to.is_some()
+        self.waiting.front().map_or(self.next, |request| request.number)
     }
 
     /// Takes a request; gives its number, or `None` when too many wait.
-    pub(super) fn ask(&mut self, asked: Asked) -> Option<u64> {
+    pub(super) fn ask(&mut self, asked: Asked, at: Position) -> Option<u64> {
         if self.waiting.len() >= MAX_IN_FLIGHT {
             return None;
         }
-        self.waiting.push_back(asked);
-        Some(self.number())
-    }
-
-    /// Notes that more came behind a request in the same piece.
-    pub(super) fn note_pipelined(&mut self) {
-        self.pipelined = true;
-    }
-
-    /// Takes a response. `requests_lost`: the request stream was lost and no request was found
-    /// since. `responses_lost`: this is the first response after a loss.
-    pub(super) fn answer(&mut self, requests_lost: bool, responses_lost: bool) -> Answer {
-        // One that was told to wait waits for the first request that came since.
-        if responses_lost && self.waiting.len() > 1 && !self.told_to_wait {
-            if self.pipelined {
-                self.adrift = true;
-                return Answer::Adrift;
-            }
-            let answered_unseen = self.waiting.len().saturating_sub(1);
-            self.waiting.drain(..answered_unseen);
-        }
-        let oldest = self.oldest();
-        // Behind lost responses it may answer a request that is not known, too.
-        if self.certain_to.is_some_and(|end| responses_lost || oldest >= end) {
-            self.adrift = true;
-            return Answer::Adrift;
-        }
-        if let Some(asked) = self.waiting.pop_front() {
-            let crowded = !self.waiting.is_empty();
-            self.pipelined |= crowded && self.crowded;
-            self.crowded = crowded;
-            self.settle();
-            return Answer::To(oldest, asked);
-        }
-        let late = self.waited_before && !self.told_to_wait;
-        if self.hopeless || requests_lost || late {
-            self.settle();
-            return Answer::To(self.number(), Asked::Plain);
-        }
-        self.told_to_wait = true;
-        Answer::Wait
-    }
-
-    /// The request that a response waits for will not come.
-    pub(super) fn give_up_waiting(&mut self) {
-        self.hopeless = self.told_to_wait;
+        let behind_loss = std::mem::take(&mut self.requests_lost);
+        let Position { own: start, other, .. } = at;
+        let number = self.number();
+        self.waiting.push_back(Waiting { number, asked, behind_loss, start, other });
+        Some(number)
     }
 
     /// The request stream was lost.
     pub(super) fn requests_lost(&mut self) {
-        if self.pipelined {
-            self.certain_to.get_or_insert(self.next);
-        }
-        self.give_up_waiting();
+        self.requests_lost = true;
     }
 
-    fn settle(&mut self) {
-        self.waited_before = self.told_to_wait && !self.hopeless;
-        self.told_to_wait = false;
-        self.hopeless = false;
+    /// A response, final or not, is found at `own` behind a loss of responses.
+    pub(super) fn found(&mut self, own: u64) {
+        self.uncertain = true;
+        self.since = own;
+    }
+
+    /// Takes a response that begins at `at`.
+    pub(super) fn answer(&mut self, view: View, at: Position) -> Answer {
+        let there = |request: &Waiting| match view {
+            View::Client => request.start < at.other || at.other_to_come,
+            View::Server => request.other <= at.own,
+        };
+        let waiting = self.waiting.iter().take_while(|request| there(request)).count();
+        let doubt = self.uncertain || self.waiting.front().is_some_and(|r| r.behind_loss);
+        let answered = match view {
+            _ if doubt => self.by_position(waiting, at),
+            View::Client => self.in_order(waiting, waiting),
+            // A server may answer before it reads.
+            View::Server => self.in_order(self.waiting.len(), waiting),
+        };
+        let answered = answered.and_then(|index| self.waiting.drain(..=index).next_back());
+        let answer = match answered {
+            Some(request) => {
+                self.uncertain = false;
+                Answer::To(request.number, request.asked)
+            }
+            None if doubt && self.pipelined && waiting > 0 => return Answer::Ambiguous,
+            None if at.other_to_come => return Answer::Wait,
+            None => Answer::To(self.number(), Asked::Plain),
+        };
+        self.since = at.own.saturating_add(1);
+        answer
+    }
+
+    /// The oldest of `possible` requests. So many of those `waiting` were there before the response.
+    fn in_order(&mut self, possible: usize, waiting: usize) -> Option<usize> {
+        self.pipelined |= waiting > 1;
+        (possible > 0).then_some(0)
+    }
+
+    /// Of these requests, the one that came since the response before.
+    fn by_position(&mut self, waiting: usize, at: Position) -> Option<usize> {
+        let since = self.since..=at.own;
+        let mut came = (self.waiting.iter().take(waiting).enumerate())
+            .filter(|(_, request)| since.contains(&request.other));
+        let first = came.next().map(|(index, _)| index);
+        self.pipelined |= came.next().is_some();
+        first.filter(|_| !self.pipelined)
     }
 
     fn number(&mut self) -> u64 {

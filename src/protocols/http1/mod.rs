@@ -34,6 +34,8 @@
 //! | chunk extensions (to 4 KiB), trailers (to [`MAX_HEAD`]) | passed over |
 //! | a body behind HEAD, 204, 304, 1xx | there is none, whatever the header says |
 //! | 1xx but 101 | passed over |
+//! | a response that was read before a request was sent | does not answer it |
+//! | behind a loss, a response to one of several requests under way | `ambiguous`: see [`exchanges`] |
 //! | 101, or 2xx behind CONNECT | the exchange is whole; then [`Step::Tunnel`] |
 //! | bytes behind CONNECT or `Upgrade` before the answer | wait for it |
 //! | more than [`MAX_IN_FLIGHT`] requests without answer | `too_many_in_flight` |
@@ -56,10 +58,10 @@ mod target;
 mod tests;
 mod traceparent;
 
-use super::{Direction, End, Input, Malformed, Protocol, Role, SpanSink, Step, Verdict};
+use super::{Direction, End, Input, Malformed, Position, Protocol, Role, SpanSink, Step, Verdict};
 use crate::semconv::{AttrKey, SpanFamily};
 use body::Chunked;
-use exchanges::{Answer, Asked, Exchanges};
+use exchanges::{Answer, Asked, Exchanges, View};
 use head::{Coding, Fields, Length, Once, StartLine};
 
 pub use exchanges::MAX_IN_FLIGHT;
@@ -71,7 +73,7 @@ pub const MAX_HEAD: usize = 32_768;
 #[derive(Debug)]
 pub struct Http1;
 
-/// State of one connection. A few words for each direction, and one byte for each of at most
+/// State of one connection. A few words for each direction, and five for each of at most
 /// [`MAX_IN_FLIGHT`] requests.
 #[derive(Debug, Default)]
 pub struct Http1Conn {
@@ -139,6 +141,8 @@ pub struct Request<'a> {
     exchange: u64,
     method: &'a [u8],
     target: &'a [u8],
+    /// The target goes on.
+    cut: bool,
     host: Option<&'a [u8]>,
     traceparent: Once<'a>,
     body: Option<u64>,
@@ -156,6 +160,8 @@ pub struct Response {
 /// A head as far as it is there.
 #[derive(Debug)]
 struct HeadRead<'a> {
+    /// Not even its first line is all there.
+    line_cut: bool,
     fields: Fields<'a>,
     /// Its bytes with the empty line, or those that are there.
     bytes: usize,
@@ -179,6 +185,7 @@ impl Protocol for Http1 {
     type Conn = Http1Conn;
     type Msg<'a> = Message<'a>;
     type Key = u64;
+    const IN_ORDER: bool = true;
 
     fn probe(head: &[u8]) -> Verdict {
         head::probe(head)
@@ -187,9 +194,6 @@ impl Protocol for Http1 {
     fn parse<'a>(conn: &mut Http1Conn, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if conn.tunnel {
             return Step::Tunnel;
-        }
-        if conn.is_hopeless(dir) {
-            return Step::Lost;
         }
         let side = conn.side(dir);
         match &mut side.state {
@@ -223,17 +227,11 @@ impl Protocol for Http1 {
 
     fn resync(conn: &Http1Conn, dir: Direction, buf: &[u8]) -> Option<usize> {
         let in_chunked = conn.side_ref(dir).loss == Loss::InChunked;
-        if conn.is_hopeless(dir) {
-            return None;
-        }
         resync::find(conn.requests.map(|requests| requests == dir), in_chunked, buf)
     }
 
     fn unblock(conn: &mut Http1Conn, dir: Direction) {
         conn.side(dir).undecided = None;
-        if conn.requests != Some(dir) {
-            conn.exchanges.give_up_waiting();
-        }
     }
 
     fn role(msg: &Message<'_>) -> Role<u64> {
@@ -286,12 +284,6 @@ impl Http1Conn {
         }
     }
 
-    /// No message of this direction can be placed any more.
-    fn is_hopeless(&self, dir: Direction) -> bool {
-        self.exchanges.is_adrift()
-            || (self.exchanges.requests_are_uncertain() && self.requests == Some(dir))
-    }
-
     /// A head, or what stands before it.
     fn parse_head<'a>(&mut self, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if self.side_ref(dir).undecided.is_some_and(|n| n >= self.exchanges.oldest()) {
@@ -330,14 +322,12 @@ impl Http1Conn {
             return starved(input);
         }
         let cut = if end.is_some() { None } else { cut };
-        let head = HeadRead { fields, bytes: end.unwrap_or(bytes.len()), cut };
+        let head = HeadRead { line_cut: false, fields, bytes: end.unwrap_or(bytes.len()), cut };
         match start {
             StartLine::Request { method, target } => {
-                let step = self.request(dir, method, target, &head);
-                self.note_pipelined(&step, input);
-                step
+                self.request(dir, input.at, method, target, &head)
             }
-            StartLine::Response { status } => self.response(dir, status, &head),
+            StartLine::Response { status } => self.response(dir, input.at, status, &head),
         }
     }
 
@@ -359,8 +349,9 @@ impl Http1Conn {
         match head::long_request(bytes) {
             Some((method, target)) => {
                 let cut = Some(State::Broken(cut));
-                let head = HeadRead { fields: Fields::default(), bytes: bytes.len(), cut };
-                self.request(dir, method, target, &head)
+                let fields = Fields::default();
+                let head = HeadRead { line_cut: true, fields, bytes: bytes.len(), cut };
+                self.request(dir, input.at, method, target, &head)
             }
             None => outcome,
         }
@@ -369,6 +360,7 @@ impl Http1Conn {
     fn request<'a>(
         &mut self,
         dir: Direction,
+        at: Position,
         method: &'a [u8],
         target: &'a [u8],
         head: &HeadRead<'a>,
@@ -381,7 +373,7 @@ impl Http1Conn {
             b"CONNECT" => Asked::Connect,
             _ => Asked::Plain,
         };
-        let Some(exchange) = self.exchanges.ask(asked) else {
+        let Some(exchange) = self.exchanges.ask(asked, at) else {
             let rule = Malformed::TooManyInFlight;
             return self.side(dir).pass_over(head, State::Broken(Some(rule)));
         };
@@ -390,13 +382,15 @@ impl Http1Conn {
         side.undecided = may_tunnel.then_some(exchange);
         let (consumed, body, end) = side.begin(head, head.request_body());
         let Fields { host, traceparent, .. } = head.fields;
-        let msg = Request { dir, exchange, method, target, host, traceparent, body };
+        let cut = head.line_cut;
+        let msg = Request { dir, exchange, method, target, cut, host, traceparent, body };
         Step::Message { consumed, msg: Message::Request(msg), end }
     }
 
     fn response<'a>(
         &mut self,
         dir: Direction,
+        at: Position,
         status: u16,
         head: &HeadRead<'a>,
     ) -> Step<Message<'a>> {
@@ -404,15 +398,20 @@ impl Http1Conn {
         if requests == dir {
             return Step::Invalid(Malformed::StartLine);
         }
+        if std::mem::take(&mut self.side(dir).loss) != Loss::None {
+            self.exchanges.found(at.own);
+        }
         if status < 200 && status != 101 {
             return self.side(dir).pass_over(head, State::Head);
         }
-        let lost = |side: &Side| side.loss != Loss::None;
-        let (requests_lost, lost) = (lost(self.side_ref(requests)), lost(self.side_ref(dir)));
-        let (exchange, asked) = match self.exchanges.answer(requests_lost, lost) {
+        let view = match dir {
+            Direction::Send => View::Server,
+            Direction::Recv => View::Client,
+        };
+        let (exchange, asked) = match self.exchanges.answer(view, at) {
             Answer::To(exchange, asked) => (exchange, asked),
             Answer::Wait => return Step::Blocked,
-            Answer::Adrift => return Step::Lost,
+            Answer::Ambiguous => return Step::Ambiguous,
         };
         let granted = asked == Asked::Connect && (200..300).contains(&status);
         self.tunnel = status == 101 || granted;
@@ -425,15 +424,6 @@ impl Http1Conn {
         let (consumed, body, end) = self.side(dir).begin(head, body);
         let msg = Response { dir, exchange, status, body };
         Step::Message { consumed, msg: Message::Response(msg), end }
-    }
-
-    /// Notes whether more came in one piece with a request: see [`Exchanges`].
-    fn note_pipelined<M>(&mut self, step: &Step<M>, input: Input<'_>) {
-        if let Step::Message { consumed, end: End::Here, .. } = *step
-            && consumed < wire(input.bytes.len())
-        {
-            self.exchanges.note_pipelined();
-        }
     }
 }
 

@@ -26,6 +26,9 @@ fn describe_request(request: &Request<'_>, span: &mut SpanSink<'_>) {
     if !target.path.is_empty() {
         span.text(AttrKey::UrlPath, target.path);
     }
+    if request.cut {
+        span.cut();
+    }
     if !target.query.is_empty() {
         span.text_concat(AttrKey::UrlQuery, scrubbed(target.query));
     }

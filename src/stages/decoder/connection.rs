@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub(super) retry: [bool; 2],
     /// It is older than its first record: messages may be under way.
     pub(super) adopted: bool,
+    /// Its positions are counted by the hooks.
+    pub(super) counted: bool,
     closing: Option<Closing>,
 }
 
@@ -79,6 +81,7 @@ impl Connection {
             pairing: Pairing::default(),
             retry: [false; 2],
             adopted: !open.from_birth && (open.adopted || open.start.iter().all(|pos| pos.0 > 1)),
+            counted: open.counted,
             closing: None,
         }
     }
@@ -370,7 +373,9 @@ impl Connection {
     }
 
     fn unblock(&mut self, dir: Direction) {
-        self.streams[dir.index()].blocked_since = None;
+        let stream = &mut self.streams[dir.index()];
+        stream.blocked_since = None;
+        stream.impatient = true;
         self.retry[dir.index()] = true;
         if let Proto::Known(state) = &mut self.proto {
             state.unblock(dir);

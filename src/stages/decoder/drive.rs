@@ -10,7 +10,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
 use crate::model::ids::StreamPos;
 use crate::protocols::{
-    Driver, End, ExchangeKey, Input, Malformed, Progress, ProtocolKind, SpanSink, Verdict,
+    Driver, End, ExchangeKey, Input, Malformed, Position, Progress, ProtocolKind, SpanSink, Verdict,
 };
 use crate::semconv::SpanFamily;
 use crate::telemetry::Counter;
@@ -167,6 +167,8 @@ impl Connection {
         stream.at = stream.at.saturating_add(n);
         stream.need = 0;
         stream.blocked_since = None;
+        let other = dir.flip().index();
+        self.retry[other] |= self.streams[other].blocked_since.is_some();
     }
 
     /// Chooses the protocol of a connection by the bytes at hand.
@@ -267,15 +269,15 @@ impl Connection {
         if bytes.len() < stream.need && missing == 0 && !ended {
             return Next::Keep;
         }
-        let input = Input { bytes, missing, ended };
+        let first = source.stamp(0);
+        let input = Input { bytes, missing, ended, at: self.position(dir, first.other) };
         let Proto::Known(state) = &mut self.proto else { return Next::Keep };
         let mut messages = Messages {
             pairing: &mut self.pairing,
             ends: &self.ends,
-            first: source.stamp(0),
+            first,
             now,
             dir,
-            found: stream.found,
             made: None,
             full: false,
             gave_up: false,
@@ -309,11 +311,25 @@ impl Connection {
                 return Next::Keep;
             }
             Progress::Tunnel => self.give_up(Proto::Tunnel, Counter::Tunnels, engine, out),
+            Progress::Ambiguous => {
+                self.give_up(Proto::Nothing(now.at), Counter::PairingAmbiguous, engine, out);
+            }
             Progress::Invalid(rule) => self.lose(dir, malformed(rule), now, engine, out),
             // Steps that do not move are losses, too: nothing else ends them.
             _ => self.lose(dir, Counter::StreamsLost, now, engine, out),
         }
         Next::Again
+    }
+
+    /// Where the next byte of `dir` lies, whose call saw the other direction at `other`.
+    fn position(&self, dir: Direction, other: u64) -> Position {
+        let (stream, opposite) = (&self.streams[dir.index()], &self.streams[dir.flip().index()]);
+        // The call that revealed the connection may have overtaken one of the other direction.
+        let overtaken = !self.adopted && !opposite.begun && opposite.at > 1;
+        // A count that hooks keep leaves out sends whose hook has not run yet.
+        let uncounted = self.counted && dir == Direction::Recv;
+        let to_come = !opposite.adopt && (opposite.at < other || overtaken || uncounted);
+        Position { own: stream.at, other, other_to_come: to_come && !stream.impatient }
     }
 
     /// The parser wants more bytes than there are.
@@ -350,6 +366,7 @@ impl Connection {
         self.advance(dir, source, consumed);
         let stream = &mut self.streams[dir.index()];
         stream.found = false;
+        stream.impatient &= self.counted;
         message.ends_at = whole.then_some(stream.at);
         stream.message = Some(message);
         let last = stream.last;
@@ -357,8 +374,6 @@ impl Connection {
             self.message_over(dir, last, engine, out);
         }
         self.skip_in_kernel(dir, engine);
-        let other = dir.flip().index();
-        self.retry[other] |= self.streams[other].blocked_since.is_some();
     }
 
     /// More of the message in progress.
@@ -426,8 +441,6 @@ impl Connection {
             // Its answer does not depend on where it ended.
             self.message_over(dir, last, engine, out);
         }
-        let other = dir.flip().index();
-        self.retry[other] |= self.streams[other].blocked_since.is_some();
     }
 }
 
@@ -441,8 +454,6 @@ struct Messages<'a> {
     /// The record that completed the head.
     now: Stamp,
     dir: Direction,
-    /// The first message after a loss.
-    found: bool,
     /// The exchange of the message.
     made: Option<(u32, u64)>,
     /// There was no room for the exchange.
@@ -476,12 +487,17 @@ impl Driver for Messages<'_> {
         self.pairing.push(slot, &mut self.engine.exchanges);
     }
 
-    fn response(&mut self, key: ExchangeKey, describe: &mut dyn FnMut(&mut SpanSink<'_>)) {
+    fn response(
+        &mut self,
+        key: ExchangeKey,
+        in_order: bool,
+        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+    ) {
         let Some(slot) = self.pairing.answered_by(key, &self.engine.exchanges) else {
             self.engine.tally.count(Counter::ResponseWithoutRequest);
             return;
         };
-        if self.found {
+        if in_order {
             self.gave_up = self.pairing.give_up_before(slot, &mut self.engine.exchanges);
         }
         self.engine.exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending)));

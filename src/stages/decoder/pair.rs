@@ -204,7 +204,7 @@ impl Pairing {
     }
 
     /// Marks the exchanges before `slot` that have no response as never to get one. Returns
-    /// whether there was any.
+    /// whether there was any. Usually `slot` is the first.
     pub(super) fn give_up_before(&self, slot: u32, exchanges: &mut Exchanges) -> bool {
         let mut any = false;
         let mut at = self.head;

@@ -3,7 +3,7 @@
 use crate::abi::Data;
 use crate::model::ids::{KtimeNs, Tgid, Tid};
 
-/// Who moved bytes, and when.
+/// Who moved bytes, when, and where the other direction stood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// End of the call.
@@ -12,6 +12,8 @@ pub(super) struct Stamp {
     pub(super) tgid: Tgid,
     /// The thread.
     pub(super) tid: Tid,
+    /// Position of the other direction at the end of the call.
+    pub(super) other: u64,
 }
 
 /// Contiguous captured bytes and the wire bytes missing right behind them.
@@ -59,7 +61,12 @@ impl<'a> Record<'a> {
             head: data.head,
             hole: u64::from(data.bytes).saturating_sub(captured),
             tail: data.tail,
-            stamp: Stamp { at: data.ktime, tgid: data.tgid, tid: data.tid },
+            stamp: Stamp {
+                at: data.ktime,
+                tgid: data.tgid,
+                tid: data.tid,
+                other: data.other_pos.0,
+            },
         }
     }
 

@@ -26,13 +26,16 @@ pub(super) struct Stream {
     pub(super) gap_since: Option<KtimeNs>,
     /// When (batch time) the parser began to wait for the other direction.
     pub(super) blocked_since: Option<KtimeNs>,
+    /// Waiting for the other direction has been in vain: it is not done again for the message at
+    /// hand, nor at all where positions are counted by the hooks.
+    pub(super) impatient: bool,
     /// Bytes the parser wants before it is called again.
     pub(super) need: usize,
     /// Framing was lost; see [`crate::protocols::Protocol::resync`].
     pub(super) lost: bool,
     /// Position at which it was found and lost again: not a start.
     pub(super) barren_at: Option<u64>,
-    /// The next message is the first after a loss: set when the stream is found.
+    /// No message was parsed since the stream was found.
     pub(super) found: bool,
     /// Where the direction ends, once that is known.
     pub(super) ended_at: Option<u64>,

@@ -1,0 +1,154 @@
+//! What follows bytes that were lost or not captured: right spans or none, and all of it named.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::agent::{Agent, Span};
+use crate::cases::{both, carry, get, listener, pair};
+use crate::hard::{lines, sorted};
+use crate::report;
+use crate::turn::enter;
+
+fn answer(status: u16) -> Vec<u8> {
+    format!("HTTP/1.1 {status} Made Up\r\nContent-Length: 0\r\n\r\n").into_bytes()
+}
+
+/// Each request's answer has a status of its own, which its path tells.
+fn path(name: &str, n: usize) -> (String, u16) {
+    let status = 400 + u16::try_from(n % 50).unwrap();
+    (format!("/{name}-{n}-{status}"), status)
+}
+
+/// One exchange by one thread.
+fn exchange(client: &TcpStream, server: &TcpStream, path: &str, status: u16) {
+    carry(client, server, &get(path));
+    carry(server, client, &answer(status));
+}
+
+/// Spans by what they say of the status their path tells: right, without one, wrong.
+fn judge<'a>(spans: impl Iterator<Item = &'a Span>) -> [usize; 3] {
+    let mut judged = [0; 3];
+    for span in spans {
+        let told = span.attribute("status");
+        let right = span.path().ends_with(&format!("-{told}"));
+        match (right, told) {
+            (true, _) => judged[0] += 1,
+            (false, "0") => judged[1] += 1,
+            _ => judged[2] += 1,
+        }
+    }
+    judged
+}
+
+#[test]
+fn an_upload_that_is_answered_early_hides_no_request_behind_it() {
+    let name = "an_upload_that_is_answered_early_hides_no_request_behind_it";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let mut wanted = Vec::new();
+    for body in [100_000, 68_000, 72_000] {
+        let (client, server) = pair(&listener);
+        for i in 0..8 {
+            let path = format!("/upload-{body}-{i}");
+            let head = format!("POST {path} HTTP/1.1\r\nContent-Length: {body}\r\n\r\n");
+            carry(&client, &server, head.as_bytes());
+            carry(&server, &client, &answer(404));
+            (0..body / 4000).for_each(|_| carry(&client, &server, &[b'u'; 4000]));
+            let (next, padding) = (format!("/behind-{body}-{i}"), "p".repeat(1500));
+            let request = format!("GET {next}?{padding} HTTP/1.1\r\n\r\n");
+            carry(&client, &server, request.as_bytes());
+            carry(&server, &client, &answer(204));
+            wanted.extend(["client", "server"].map(|role| format!("{role} POST {path} 404")));
+            wanted.extend(both(&next, 204));
+        }
+    }
+    let outcome = agent.stop_after(wanted.len(), |_| true);
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+}
+
+#[test]
+fn behind_an_answer_whose_end_was_not_captured_no_pipelined_request_gets_a_wrong_one() {
+    let name = "behind_an_answer_whose_end_was_not_captured_no_pipelined_request_gets_a_wrong_one";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let rounds = 40;
+    for round in 0..rounds {
+        let (client, server) = pair(&listener);
+        let paths: Vec<_> = (0..4).map(|i| path("pipe", 4 * round + i)).collect();
+        paths.iter().for_each(|(path, _)| carry(&client, &server, &get(path)));
+        let chunks = "400\r\n".to_owned() + &"c".repeat(1024) + "\r\n";
+        let status = paths[0].1;
+        let head = format!("HTTP/1.1 {status} Long\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let body = chunks.repeat(30) + "0\r\n\r\n";
+        carry(&server, &client, (head + &body).as_bytes());
+        paths[1..].iter().for_each(|(_, status)| carry(&server, &client, &answer(*status)));
+    }
+    let outcome = agent.stop_after(8 * rounds, |_| true);
+    let [right, without, wrong] = judge(outcome.spans.iter());
+    report(&format!("{right} right, {without} without a status, {wrong} wrong"));
+    assert_eq!((right + without, wrong), (8 * rounds, 0), "{}", outcome.log);
+    // Each side of each connection: the first answer is known, of the others nothing.
+    assert_eq!(right, 2 * rounds, "{}", outcome.log);
+    let given_up = outcome.ledger.beside("decoder_connections_given_up ambiguous");
+    assert_eq!(given_up, 2 * rounds as u64, "{}", outcome.log);
+}
+
+/// Connections in steady use while the agent stands still, and exchanges on each before,
+/// meanwhile, and afterwards.
+const PACED: usize = 10;
+const EXCHANGES: usize = 50;
+
+/// Exchanges of 16 KiB that fill the ring.
+const FLOOD: usize = 1000;
+
+fn paced(pairs: &[(TcpStream, TcpStream)], when: &str) {
+    for n in 0..EXCHANGES {
+        for (i, (client, server)) in pairs.iter().enumerate() {
+            let (path, status) = path(when, n * PACED + i);
+            exchange(client, server, &path, status);
+        }
+    }
+}
+
+#[test]
+fn connections_that_outlive_a_full_ring_are_followed_again() {
+    let name = "connections_that_outlive_a_full_ring_are_followed_again";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let pairs: Vec<_> = (0..PACED).map(|_| pair(&listener)).collect();
+    let flood = pair(&listener);
+    paced(&pairs, "before");
+    agent.signal(Signal::SIGSTOP);
+    let padding = "x".repeat(15_000);
+    for n in 0..FLOOD {
+        let (target, status) = path("flood", n);
+        let request = format!("GET {target} HTTP/1.1\r\nX-Padding: {padding}\r\n\r\n");
+        carry(&flood.0, &flood.1, request.as_bytes());
+        carry(&flood.1, &flood.0, &answer(status));
+        if n % 20 == 0 {
+            let (path, status) = path("during", n);
+            let (client, server) = &pairs[n % PACED];
+            exchange(client, server, &path, status);
+        }
+    }
+    paced(&pairs, "meanwhile");
+    agent.signal(Signal::SIGCONT);
+    std::thread::sleep(Duration::from_millis(500));
+    paced(&pairs, "after");
+    let after = |span: &Span| span.path().starts_with("/after-");
+    let outcome = agent.stop_after(2 * PACED * EXCHANGES, after);
+    for when in ["before", "after"] {
+        let spans = outcome.spans.iter().filter(|s| s.path().starts_with(&format!("/{when}-")));
+        assert_eq!(judge(spans), [2 * PACED * EXCHANGES, 0, 0], "{when}: {}", outcome.log);
+    }
+    let [right, without, wrong] = judge(outcome.spans.iter());
+    let (dropped, named) = outcome.ledger.drops();
+    report(&format!("{right} right, {without} without a status, {wrong} wrong; {dropped} {named}"));
+    assert_eq!(wrong, 0, "{}", outcome.log);
+    assert!(dropped > 0, "the ring was never full: {}", outcome.log);
+}
