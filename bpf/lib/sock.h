@@ -68,7 +68,8 @@ static __always_inline void tcp_bases(struct tcp_sock *tp, __u32 base[2])
 }
 
 /* 64-bit position of sequence number seq. Its low half is exact; the high half comes from the
- * kernel's own 64-bit counter, which may be a little off while packets arrive. */
+ * kernel's own 64-bit counter, which may be a little off, either way, while another CPU moves
+ * bytes: differences to it are signed. */
 static __always_inline __u64 pos_near(__u32 seq, __u32 base, __u64 near)
 {
 	return near + (__s64)(__s32)(seq - base - (__u32)near);
@@ -78,7 +79,7 @@ static __always_inline __u64 tcp_send_pos(struct tcp_sock *tp, __u32 base)
 {
 	__u32 seq = tp->write_seq;
 
-	return pos_near(seq, base, tp->bytes_acked + (__u32)(seq - tp->snd_una));
+	return pos_near(seq, base, tp->bytes_acked + (__s32)(seq - tp->snd_una));
 }
 
 /* Whether the peer's FIN arrived in order. It has a sequence number and is no byte. */
@@ -97,7 +98,7 @@ static __always_inline __u64 tcp_recv_pos(struct tcp_sock *tp, __u32 base)
 	if (seq == tp->rcv_nxt && tcp_got_fin(tp))
 		seq--;
 
-	return pos_near(seq, base, tp->bytes_received - (__u32)(tp->rcv_nxt - seq));
+	return pos_near(seq, base, tp->bytes_received - (__s32)(tp->rcv_nxt - seq));
 }
 
 /* Bytes that arrived and were not read yet. */
