@@ -105,6 +105,7 @@ enum selection_state {
 enum verdict_mode {
 	VERDICT_CAPTURE = 0, /* default budget */
 	VERDICT_NOTHING = 1, /* no record for this connection until it was idle */
+	VERDICT_OPEN = 2,    /* another open record: user space does not know this connection */
 };
 
 /* reader_state */

@@ -27,7 +27,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::getpid;
 use tracing::{debug, error, info};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Fault};
 use crate::discovery::{self, Discovery, HostFacts, Selectors};
 use crate::model::batch::SpanBatch;
 use crate::model::process::{ProcessEvent, ProcessFact};
@@ -307,7 +307,11 @@ impl Pipeline {
         maps: KernelMaps,
     ) -> Result<Self> {
         let exporters = exporter::spawn(config, stdout()?)?;
-        let mut decoder = Decoder::new(seed(), Arc::clone(counters));
+        let max = match config.agent.fault {
+            Some(Fault::Connections) => decoder::CONNECTIONS_OF_FAULT,
+            _ => decoder::CONNECTIONS_MAX,
+        };
+        let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(counters), max);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
         let decorator = Decorator::new(Arc::clone(counters));
         let outputs = wires::outputs(&exporters, config.agent.fault);
@@ -427,6 +431,7 @@ fn loader_loop(
 fn enter_verdict(maps: &KernelMaps, verdict: VerdictUpdate) {
     match verdict {
         VerdictUpdate::Nothing(conn) => maps.want_nothing(conn),
+        VerdictUpdate::Open(conn) => maps.want_open(conn),
         VerdictUpdate::SkipUntil(conn, dir, until) => maps.skip_until(conn, dir, until),
     }
 }

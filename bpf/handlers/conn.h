@@ -62,6 +62,15 @@ static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 
 	return conn_create(sk, &init);
 }
 
+/* Lets the connection begin at pos of a direction. What no hook saw before stays to be told. */
+static __always_inline void conn_open_at(struct conn *conn, __u8 dir, __u64 pos)
+{
+	__u64 before = conn->open_pos[dir & 1];
+
+	conn->open_pos[dir & 1] = pos;
+	__sync_fetch_and_add(&conn->seen[dir & 1], before - pos);
+}
+
 /* Writes the open record. False when the ring had no room; tried again at the next call. Two CPUs
  * may write the same one twice. */
 static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
@@ -111,10 +120,10 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 	conn_positions(conn_tcp(sk, conn), conn, pos);
 	if (kind == EVENT_KIND_CONN_CLOSE) {
 		__u64 moved = pos[0] - conn->open_pos[0] + pos[1] - conn->open_pos[1];
-		__u64 seen = conn->seen[0] + conn->seen[1];
+		__s64 unseen = moved - conn->seen[0] - conn->seen[1];
 
-		if (moved > seen)
-			stat_add(stats, HOOK_STAT_UNSEEN_BYTES, moved - seen);
+		if (unseen > 0)
+			stat_add(stats, HOOK_STAT_UNSEEN_BYTES, unseen);
 	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {

@@ -36,7 +36,7 @@ struct transfer {
 
 /* Asks user space's verdict while it may have changed: at the 1st, 2nd, 4th … 32nd call, at every
  * 32nd, and whenever one direction runs long. */
-static __always_inline void verdict_refresh(struct conn *conn, __u8 dir)
+static __always_inline void verdict_refresh(struct conn *conn, __u8 dir, const struct transfer *t)
 {
 	__u32 calls = conn->calls;
 	struct verdict *v;
@@ -50,6 +50,13 @@ static __always_inline void verdict_refresh(struct conn *conn, __u8 dir)
 	conn->skip_until[1] = v->skip_until[1];
 	if (v->mode == VERDICT_NOTHING)
 		conn->nothing = 1;
+	if (v->mode != VERDICT_OPEN)
+		return;
+	conn_open_at(conn, dir, t->pos);
+	conn_open_at(conn, dir ^ 1, t->other_pos);
+	conn->flags = (conn->flags & ~CONN_FLAG_FROM_BIRTH) | CONN_FLAG_ADOPTED;
+	conn->announced = 0;
+	bpf_map_delete_elem(&verdict_by_conn, &conn->id);
 }
 
 /* A connection that says nothing is looked at again once it was idle. True = still nothing. */
@@ -366,7 +373,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	transfer_place(a, conn, &t);
 	__sync_fetch_and_add(&conn->seen[a->dir & 1], a->ret);
 	conn->calls++;
-	verdict_refresh(conn, a->dir);
+	verdict_refresh(conn, a->dir, &t);
 	if (transfer_skipped(a, conn, stats))
 		return 0;
 	if (selected == SELECTION_PENDING) {

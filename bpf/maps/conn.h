@@ -23,7 +23,7 @@ struct conn {
 	__u32 calls;
 	__u32 skipped_calls;
 	__u32 ino;   /* of the socket: tells a reused address in conn_by_sock */
-	__u16 flags; /* enum conn_flag, as it was made */
+	__u16 flags; /* enum conn_flag, as it was made or opened anew */
 	/* Each by itself: CPUs that set different ones at once undo nothing. */
 	__u8 announced; /* the open record was written */
 	__u8 nothing;	/* user space asked for nothing */

@@ -60,7 +60,8 @@ pub enum TracePrinter {
     JsonIndent,
 }
 
-/// Where the agent loses one record on purpose, so that a test sees the ledger tell.
+/// What goes wrong on purpose, so that a test sees the ledger tell: one record is lost, or there
+/// is hardly room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// In the reader.
@@ -69,6 +70,8 @@ pub enum Fault {
     DecoderQueue,
     /// Between the decorator and each exporter.
     Exporter,
+    /// Room for a few connections in the decoder.
+    Connections,
 }
 
 /// Settings of the agent as a program.
@@ -84,7 +87,7 @@ pub struct AgentConfig {
     pub shutdown_timeout: Duration,
     /// Where the ledger is written at exit, as JSON.
     pub ledger_file: Option<PathBuf>,
-    /// For tests: lose one record.
+    /// For tests.
     pub fault: Option<Fault>,
 }
 
@@ -101,10 +104,11 @@ impl AgentConfig {
     }
 }
 
-const FAULTS: [(&str, Fault); 3] = [
+const FAULTS: [(&str, Fault); 4] = [
     ("reader", Fault::Reader),
     ("decoder_queue", Fault::DecoderQueue),
     ("exporter", Fault::Exporter),
+    ("connections", Fault::Connections),
 ];
 
 fn trace_printer(raw: &Raw) -> Result<TracePrinter, String> {

@@ -175,6 +175,7 @@ fn each_text_setting_takes_what_the_contract_allows() {
         ("reader", Fault::Reader),
         ("decoder_queue", Fault::DecoderQueue),
         ("exporter", Fault::Exporter),
+        ("connections", Fault::Connections),
     ] {
         let config = from_env(&[("OTEL_EBPF_FAULT", written)]).unwrap().config;
         assert_eq!(config.agent.fault, Some(meant));
@@ -207,7 +208,7 @@ fn every_bad_value_names_its_variable_the_value_and_what_is_allowed() {
         ("OTEL_EBPF_AUTO_TARGET_EXE", "*/[ab", "a glob"),
         ("OTEL_EBPF_AUTO_TARGET_EXE", "{a,b", "a glob"),
         ("OTEL_EBPF_BPF_FRONT_END", "kprobe", "auto, tracepoint, fentry"),
-        ("OTEL_EBPF_FAULT", "kernel", "reader, decoder_queue, exporter"),
+        ("OTEL_EBPF_FAULT", "kernel", "reader, decoder_queue, exporter, connections"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4317", "a URL with scheme and host"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://c", "a URL with scheme and host"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "a URL with scheme and host"),

@@ -97,6 +97,42 @@ fn behind_an_answer_whose_end_was_not_captured_no_pipelined_request_gets_a_wrong
     assert_eq!(given_up, 2 * rounds as u64, "{}", outcome.log);
 }
 
+#[test]
+fn a_connection_that_found_no_room_is_followed_again() {
+    let name = "a_connection_that_found_no_room_is_followed_again";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port), ("OTEL_EBPF_FAULT", "connections")]);
+    // Each connection is two: its ends are followed each by itself. There is room for four.
+    let pairs: Vec<_> = (0..4).map(|_| pair(&listener)).collect();
+    let mut n = 0;
+    let mut used = |pair: &(TcpStream, TcpStream), when: &str, times: usize| {
+        for _ in 0..times {
+            n += 1;
+            let (path, status) = path(when, n);
+            exchange(&pair.0, &pair.1, &path, status);
+        }
+    };
+    pairs.iter().for_each(|pair| used(pair, "evicting", 1));
+    std::thread::sleep(Duration::from_millis(300));
+    for pair in &pairs {
+        // Asked for at the first record, granted at the 32nd call at the latest.
+        used(pair, "asking", 1);
+        std::thread::sleep(Duration::from_millis(300));
+        used(pair, "granted", 32);
+        used(pair, "followed", 20);
+    }
+    let outcome = agent.stop_after(2 * 80, |span| span.path().starts_with("/followed-"));
+    let followed = outcome.spans.iter().filter(|s| s.path().starts_with("/followed-"));
+    assert_eq!(judge(followed), [2 * 80, 0, 0], "{}", outcome.log);
+    let [right, without, wrong] = judge(outcome.spans.iter());
+    let unknown = outcome.ledger.stage("decoder.records").dropped("without_open");
+    report(&format!("{right} right, {without} without a status, {wrong} wrong; {unknown} unknown"));
+    assert_eq!(wrong, 0, "{}", outcome.log);
+    assert!(outcome.ledger.beside("decoder_connections_evicted") > 0, "{}", outcome.log);
+    assert!(unknown > 0, "{}", outcome.log);
+}
+
 /// Connections in steady use while the agent stands still, and exchanges on each before,
 /// meanwhile, and afterwards.
 const PACED: usize = 10;

@@ -94,6 +94,14 @@ impl Host {
         self.wire.push(&Data { tgid: self.thread.0, tid: self.thread.1, ..data });
     }
 
+    /// An open record where the connection stands now: it was forgotten.
+    pub(crate) fn reopen(&mut self, conn: u64) {
+        let start = [Send, Recv].map(|dir| StreamPos(self.reserve(conn, dir, 0)));
+        self.wire.open_with(conn, |open| {
+            (open.start, open.from_birth, open.adopted) = (start, false, true);
+        });
+    }
+
     /// The connection's close record, with the positions of everything moved or reserved.
     pub(crate) fn close(&mut self, conn: u64) {
         let finals = [Send, Recv].map(|dir| StreamPos(self.reserve(conn, dir, 0)));

@@ -1,7 +1,9 @@
 //! What is lost is missing, never invented, and always counted.
 
 use obi::abi::RawBatch;
+use obi::model::ids::ConnId;
 use obi::semconv::AttrKey;
+use obi::stages::decoder::VerdictUpdate;
 use obi::telemetry::Counter;
 
 use super::host::{Host, Recv, Send, get, ok};
@@ -113,6 +115,13 @@ fn the_table_is_bounded_and_the_least_recently_used_connection_ends_first() {
     assert_eq!(host.times("/2"), (4, 4));
     assert_eq!(host.count(Counter::ConnectionsEvicted), 1);
     assert_eq!(host.count(Counter::RecordWithoutOpen), 1);
+    // The kernel is asked once what connection that was; it goes on like one older than the agent.
+    assert_eq!(host.verdicts, [VerdictUpdate::Open(ConnId(2))]);
+    host.reopen(2);
+    host.moves(2, Recv, &get("/again"));
+    host.moves(2, Send, &ok("seen"));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /2 -", "GET /1 200", "GET /again 200"]);
 }
 
 #[test]

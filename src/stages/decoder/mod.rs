@@ -45,6 +45,9 @@ pub use verdicts::VerdictUpdate;
 /// Connections followed at the same time; beyond it the least recently used one ends.
 pub const CONNECTIONS_MAX: usize = 65_536;
 
+/// The same with the test's fault.
+pub const CONNECTIONS_OF_FAULT: usize = 4;
+
 /// Processes whose unknown payloads are counted each by itself.
 const UNKNOWN_PAYLOADS_MAX: usize = 1024;
 
@@ -216,10 +219,6 @@ impl Decoder {
         while self.connections.is_full() {
             let Some(oldest) = self.connections.oldest() else { break };
             self.engine.tally.count(Counter::ConnectionsEvicted);
-            if let Some(connection) = self.connections.get(oldest) {
-                // Should it live on, the kernel shows it anew after a pause.
-                self.engine.verdict(VerdictUpdate::Nothing(connection.ends.id));
-            }
             self.end(oldest, out);
         }
         self.engine.tally.count(Counter::ConnectionsOpened);
@@ -234,7 +233,13 @@ impl Decoder {
             }
         }
         let Some((slot, connection)) = self.connections.use_now(data.conn) else {
-            return self.engine.tally.count(Counter::RecordWithoutOpen);
+            self.engine.tally.count(Counter::RecordWithoutOpen);
+            if data.bytes > 0
+                && self.engine.verdicts.last() != Some(&VerdictUpdate::Open(data.conn))
+            {
+                self.engine.verdict(VerdictUpdate::Open(data.conn));
+            }
+            return;
         };
         connection.data(data, &mut self.engine, out);
         let complete = connection.close_if_complete(&mut self.engine, out);

@@ -8,6 +8,8 @@ use crate::model::ids::{ConnId, StreamPos};
 pub enum VerdictUpdate {
     /// No records of this connection until it was idle.
     Nothing(ConnId),
+    /// An open record before the next one: the connection is not known (any more).
+    Open(ConnId),
     /// No records of calls that lie wholly before this position. It is the position of the
     /// message's last byte, so the call that moves that byte is recorded and ends the span.
     SkipUntil(ConnId, Direction, StreamPos),

@@ -118,6 +118,12 @@ impl KernelMaps {
         self.set_verdict(conn, types::verdict { mode, ..Default::default() });
     }
 
+    /// An open record of this connection before its next one.
+    pub fn want_open(&self, conn: ConnId) {
+        let mode = types::verdict_mode::VERDICT_OPEN.0;
+        self.set_verdict(conn, types::verdict { mode, ..Default::default() });
+    }
+
     /// No records of calls in `dir` that lie wholly before `until`.
     pub fn skip_until(&self, conn: ConnId, dir: Direction, until: StreamPos) {
         let mut verdict = types::verdict::default();
