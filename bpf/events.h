@@ -71,7 +71,8 @@ enum conn_flag {
 /* Kernel-side counters, one 64-bit cell per CPU each. In = out + drops at every line:
  *   CALLS = DATA_SUBMITTED + DATA_RESERVE_FAILED + DATA_OPEN_FAILED + SKIP_* */
 enum hook_stat {
-	HOOK_STAT_CALLS = 0,	  /* successful socket calls of selected tasks on stream sockets */
+	HOOK_STAT_CALLS = 0,	  /* successful socket calls of selected tasks on stream sockets;
+				     one that is recorded in two parts counts as two */
 	HOOK_STAT_DATA_SUBMITTED, /* data records written to the ring */
 	HOOK_STAT_DATA_RESERVE_FAILED, /* data records lost: ring full */
 	HOOK_STAT_DATA_OPEN_FAILED,    /* calls lost: the connection's open record found no room */

@@ -4,7 +4,7 @@
 
 #include "maps/verdict.h"
 #include "lib/bound.h"
-#include "lib/payload.h"
+#include "lib/heads.h"
 #include "handlers/conn.h"
 #include "handlers/selection.h"
 
@@ -35,13 +35,14 @@ struct transfer {
 };
 
 /* Asks user space's verdict while it may have changed: at the 1st, 2nd, 4th … 32nd call, at every
- * 32nd, and whenever one direction runs long. */
+ * 32nd, at large ones, and whenever one direction runs long. */
 static __always_inline void verdict_refresh(struct conn *conn, __u8 dir, const struct transfer *t)
 {
 	__u32 calls = conn->calls;
 	struct verdict *v;
 
-	if ((calls & 31) && (calls & (calls - 1)) && conn->run[dir & 1] < CAPTURE_RUN_MAX)
+	if ((calls & 31) && (calls & (calls - 1)) && conn->run[dir & 1] < CAPTURE_RUN_MAX &&
+	    t->bytes <= CAPTURE_MAX)
 		return;
 	v = bpf_map_lookup_elem(&verdict_by_conn, &conn->id);
 	if (!v)
@@ -95,66 +96,6 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 
 #define DATA_ROOM(cap, copies) (sizeof(struct data_event) + (cap) * (copies) + CAPTURE_TAIL)
 
-/* The first four bytes of a head. */
-#define WORD_CONNECT 0x4e4e4f43 /* "CONN" */
-#define WORD_DELETE  0x454c4544 /* "DELE" */
-#define WORD_GET     0x20544547 /* "GET " */
-#define WORD_HEAD    0x44414548 /* "HEAD" */
-#define WORD_OPTIONS 0x4954504f /* "OPTI" */
-#define WORD_PATCH   0x43544150 /* "PATC" */
-#define WORD_POST    0x54534f50 /* "POST" */
-#define WORD_PUT     0x20545550 /* "PUT " */
-#define WORD_TRACE   0x43415254 /* "TRAC" */
-#define WORD_HTTP    0x50545448 /* "HTTP", a response's; "/1.1 " and the status follow */
-
-#define STATUS_AT  9
-#define STATUS_204 0x343032 /* "204" */
-#define STATUS_304 0x343033 /* "304" */
-
-/* Whether a request begins with these four bytes. */
-static __always_inline __u64 begins_request(__u64 word)
-{
-	return EQUAL(word, WORD_CONNECT) | EQUAL(word, WORD_DELETE) | EQUAL(word, WORD_GET) |
-	       EQUAL(word, WORD_HEAD) | EQUAL(word, WORD_OPTIONS) | EQUAL(word, WORD_PATCH) |
-	       EQUAL(word, WORD_POST) | EQUAL(word, WORD_PUT) | EQUAL(word, WORD_TRACE);
-}
-
-/* Whether a call begins like a head. */
-static __always_inline bool begins_like_head(const struct payload *p)
-{
-	__u64 word = payload_word(p);
-
-	return begins_request(word) | EQUAL(word, WORD_HTTP);
-}
-
-/* Notes a request that begins where the one before was not answered yet. */
-static __always_inline void note_pipelined(struct conn *conn, __u8 dir, const __u8 *front,
-					   __u32 copied)
-{
-	__u64 answered = EQUAL(conn->run[dir & 1], 0);
-	__u64 short_of_word = EQUAL(copied >> 2, 0);
-
-	conn->pipelined |= begins_request(*(const __u32 *)front) & ~(answered | short_of_word) & 1;
-}
-
-/* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
- * head goes on, or other heads follow. VERIFIER: one branch in all; see empty_lines. */
-static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32 n)
-{
-	__u64 word = *(const __u32 *)front;
-	__u64 heads = empty_lines(front, n);
-	__u64 one = EQUAL(heads, 1);
-	__u64 status = *(const __u32 *)(front + STATUS_AT) & 0xffffff;
-	__u64 no_content =
-		EQUAL(status, STATUS_204) | EQUAL(status, STATUS_304) | EQUAL(status & 0xff, '1');
-	/* These have no body: what follows is another head. */
-	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD) |
-			 (EQUAL(word, WORD_HTTP) & no_content);
-
-	conn->pipelined |= (1 ^ EQUAL(heads, 0)) & bodiless;
-	return one & ~conn->pipelined;
-}
-
 /* Writes one data record of a size class. cap and copies are constants: the ring reserves only
  * known sizes before 5.19. Returns 0, or 1 when a larger class should be tried (try_larger, and
  * more than one head may stand there). */
@@ -188,7 +129,6 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 		stat_inc(stats, HOOK_STAT_PAYLOAD_FAULT);
 	}
 	data_head(e, a, conn, t, &copy, flags);
-	note_pipelined(conn, a->dir, (__u8 *)(e + 1), copy.copied);
 	conn->run[a->dir & 1] += copy.copied;
 	data_submit(e);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
@@ -347,6 +287,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	struct hook_stats *stats;
 	struct conn *conn;
 	__u32 selected;
+	__u32 behind = 0;
 
 	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND))
 		return 0;
@@ -387,6 +328,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		t.flags |= DATA_FLAG_EOF;
 	conn->run[(a->dir ^ 1) & 1] = 0;
 	transfer_payload(a, &t, &p, stats);
+	note_pipelined(conn, a->dir, &p, t.bytes);
 	transfer_forget(&t, &p);
 	if (!transfer_clip(conn, a->dir, &t, &p)) {
 		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_UNTIL);
@@ -405,6 +347,23 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX || begins_like_head(&p) ? CAPTURE_MAX
 										 : CAPTURE_SMALL;
 	transfer_forget(&t, &p);
+	/* The rest of a body that was answered early, and the next request behind it. */
+	if (a->dir == DATA_DIRECTION_RECV && t.bytes > t.want && ends_in_head(&p, t.bytes)) {
+		t.want = CAPTURE_MAX;
+		if (t.bytes > CAPTURE_MAX)
+			behind = CAPTURE_LARGE;
+		FORGET(t.want);
+	}
+	FORGET(behind);
+	t.bytes -= behind;
 	emit_data(a, conn, &t, &p, stats);
+	if (!behind)
+		return 0;
+	stat_inc(stats, HOOK_STAT_CALLS);
+	t.pos += t.bytes;
+	p.skip += t.bytes;
+	t.bytes = behind;
+	transfer_forget(&t, &p);
+	emit_data_class(a, conn, &t, &p, CAPTURE_LARGE, 1, false, stats);
 	return 0;
 }

@@ -161,56 +161,16 @@ static __always_inline void payload_copy_iov(const struct payload *p, __u8 *dst,
 		out->tail = t;
 }
 
-/* Whether the call's first segment is at most max bytes and ends with an empty line: servers put
- * the head there and the body behind it. */
-static __always_inline bool first_segment_is_head(const struct payload *p, __u32 max)
+/* User address of the call's first byte, or 0. */
+static __always_inline __u64 payload_at(const struct payload *p)
 {
 	struct iovec seg = {};
-	__u32 end = 0;
+	__u64 at = 0;
 
-	if (p->skip || !payload_segment(p, 0, &seg) || seg.iov_len < 4 || seg.iov_len > max)
-		return false;
-	if (bpf_probe_read_user(&end, sizeof(end), seg.iov_base + seg.iov_len - sizeof(end)))
-		return false;
-	return end == 0x0a0d0a0d;
-}
-
-#define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
-#define LF_CR	   0x0d0a     /* its middle; a head has this nowhere else */
-
-/* How many empty lines ("\r\n\r\n") lie within the n bytes at buf, four bytes at a time: each
- * shows whole, or by its middle inside a word, or as "\r\n" on both sides of a word's edge. n is a
- * constant. VERIFIER: no branch on the data, or every iteration doubles the states; seen on 6.18.
- */
-static __always_inline __u64 empty_lines(const __u8 *buf, __u32 n)
-{
-	__u64 found = 0;
-	__u64 last = 0;
-
-	for (__u32 i = 0; i + 4 <= n; i += 4) {
-		__u64 word = *(const __u32 *)(buf + i);
-
-		found += EQUAL(word, EMPTY_LINE);
-		found += EQUAL(last >> 16 | (word & 0xffff) << 16, EMPTY_LINE);
-		found += EQUAL(word >> 16, LF_CR);
-		found += EQUAL(word & 0xffff, LF_CR);
-		last = word;
-	}
-	/* The last word's middle may lack its end. */
-	return found - EQUAL(last >> 16, LF_CR);
-}
-
-/* The first four bytes of the call, or 0. */
-static __always_inline __u32 payload_word(const struct payload *p)
-{
-	struct iovec seg = {.iov_base = (void *)p->base};
-	__u32 word = 0;
-
-	if (p->kind < PAYLOAD_BUF)
-		return 0;
-	if (p->kind != PAYLOAD_BUF && !payload_segment(p, 0, &seg))
-		return 0;
-	if (bpf_probe_read_user(&word, sizeof(word), seg.iov_base + p->skip))
-		return 0;
-	return word;
+	if (p->kind == PAYLOAD_BUF)
+		at = p->base + p->skip;
+	else if (p->kind > PAYLOAD_BUF && payload_segment(p, 0, &seg))
+		at = (__u64)seg.iov_base + p->skip;
+	FORGET(at);
+	return at;
 }

@@ -1,5 +1,6 @@
 //! What follows bytes that were lost or not captured: right spans or none, and all of it named.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -95,6 +96,58 @@ fn behind_an_answer_whose_end_was_not_captured_no_pipelined_request_gets_a_wrong
     assert_eq!(right, 2 * rounds, "{}", outcome.log);
     let given_up = outcome.ledger.beside("decoder_connections_given_up ambiguous");
     assert_eq!(given_up, 2 * rounds as u64, "{}", outcome.log);
+}
+
+#[test]
+fn the_first_requests_pipelined_in_one_write_are_all_answered() {
+    let name = "the_first_requests_pipelined_in_one_write_are_all_answered";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let (rounds, batch) = (20, 4);
+    for round in 0..rounds {
+        let (client, server) = pair(&listener);
+        let paths: Vec<_> = (0..batch).map(|i| path("first", batch * round + i)).collect();
+        let requests: Vec<_> = paths.iter().flat_map(|(path, _)| get(path)).collect();
+        carry(&client, &server, &requests);
+        // The second head lies behind what is captured of one answer.
+        let answers: Vec<_> = paths.iter().flat_map(|(_, status)| long_answer(*status)).collect();
+        carry(&server, &client, &answers);
+    }
+    let outcome = agent.stop_after(2 * rounds * batch, |_| true);
+    assert_eq!(judge(outcome.spans.iter()), [2 * rounds * batch, 0, 0], "{}", outcome.log);
+}
+
+fn long_answer(status: u16) -> Vec<u8> {
+    let body = "l".repeat(1500);
+    format!("HTTP/1.1 {status} Long\r\nContent-Length: 1500\r\n\r\n{body}").into_bytes()
+}
+
+#[test]
+fn a_request_that_arrives_with_the_end_of_an_upload_is_seen() {
+    let name = "a_request_that_arrives_with_the_end_of_an_upload_is_seen";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let bodies = [20_000, 100_000, 170_000];
+    for body in bodies {
+        let (client, server) = pair(&listener);
+        let upload = path("upload", body);
+        let head = format!("POST {} HTTP/1.1\r\nContent-Length: {body}\r\n\r\n", upload.0);
+        carry(&client, &server, head.as_bytes());
+        carry(&server, &client, &answer(upload.1));
+        let behind = path("behind", body);
+        let rest = [vec![b'u'; body], get(&behind.0)];
+        rest.iter().for_each(|part| (&client).write_all(part).unwrap());
+        let (mut left, mut buffer) = (rest.concat().len(), vec![0; 65_536]);
+        while left > 0 {
+            left -= (&server).read(&mut buffer).unwrap();
+        }
+        carry(&server, &client, &answer(behind.1));
+    }
+    let outcome = agent.stop_after(4 * bodies.len(), |_| true);
+    assert_eq!(judge(outcome.spans.iter()), [4 * bodies.len(), 0, 0], "{}", outcome.log);
+    assert!(outcome.ledger.balanced, "{}", outcome.log);
 }
 
 #[test]

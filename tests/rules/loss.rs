@@ -99,6 +99,25 @@ fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
 }
 
 #[test]
+fn what_a_lost_body_quotes_is_no_message() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    let head = "POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    host.call(1, Recv, head.as_bytes(), 9000, b"");
+    host.moves(1, Recv, &get("/quoted"));
+    host.moves(1, Recv, &format!("text {}", get("/quoted-too")));
+    let head = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n";
+    host.call(1, Send, head.as_bytes(), 9000, b"");
+    host.moves(1, Send, "HTTP/1.1 500 Quoted\r\n\r\n");
+    host.moves(1, Send, "end\r\n0\r\n\r\n");
+    host.moves(1, Recv, &get("/next"));
+    host.moves(1, Send, &ok("next"));
+    host.decode();
+    assert_eq!(host.lines(), ["POST /upload 201", "GET /next 200"]);
+    assert_eq!(host.count(Counter::ResponseWithoutRequest), 0);
+}
+
+#[test]
 fn the_table_is_bounded_and_the_least_recently_used_connection_ends_first() {
     let mut host = Host::with_unknown_process(2);
     host.decoder.fact(crate::support::wire::fact(crate::support::wire::TGID, "svc"));

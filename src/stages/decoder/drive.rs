@@ -232,9 +232,11 @@ impl Connection {
         let stream = &self.streams[dir.index()];
         let found = state.resync(dir, bytes);
         let barren = found == Some(0) && stream.barren_at == Some(stream.at);
-        let Some(offset) = found.filter(|_| !barren) else {
+        let last = source.stamp((bytes.len() as u64).saturating_sub(1));
+        let inside = found != Some(bytes.len()) && self.is_inside(dir, last.other, engine);
+        let Some(offset) = found.filter(|_| !barren && !inside) else {
             let all = missing == 0 && bytes.len() as u64 == source.len();
-            if all && !barren && bytes.len() <= LOST_KEEP_BYTES {
+            if all && !barren && !inside && bytes.len() <= LOST_KEEP_BYTES {
                 return Next::Keep;
             }
             let passed = bytes.len() as u64 + missing;
@@ -246,10 +248,26 @@ impl Connection {
         engine.tally.add(Counter::LostBytes, offset as u64);
         self.advance(dir, source, offset as u64);
         let stream = &mut self.streams[dir.index()];
-        (stream.lost, stream.found) = (false, true);
+        (stream.lost, stream.found, stream.inside) = (false, true, None);
         let last = stream.last;
         self.message_over(dir, last, engine, out);
         Next::Again
+    }
+
+    /// Whether what a call moved in a lost direction, while the other one stood at `other`, still
+    /// belongs to the message in which it was lost: nobody has answered it (or asked anew) since.
+    fn is_inside(&self, dir: Direction, other: u64, engine: &Engine) -> bool {
+        let stream = &self.streams[dir.index()];
+        let more_to_answer = || {
+            let Some((slot, serial)) = stream.message.as_ref().and_then(|m| m.exchange) else {
+                return false;
+            };
+            let same = engine.exchanges.get(slot).is_some_and(|e| e.serial == serial);
+            !same || Pairing::after(slot, &engine.exchanges).is_some()
+        };
+        stream.inside == Some(other)
+            && !self.position(dir, other).other_to_come
+            && !more_to_answer()
     }
 
     /// One step of the protocol.
@@ -295,7 +313,8 @@ impl Connection {
         match progress {
             Progress::Message { consumed, end, request } if consumed > 0 => {
                 let describe_end = end == End::Later;
-                let message = InProgress { exchange: made, request, ends_at: None, describe_end };
+                let (exchange, other) = (made, now.other);
+                let message = InProgress { exchange, request, ends_at: None, describe_end, other };
                 self.message(dir, source, consumed, message, engine, out);
             }
             Progress::Part { consumed, last } if consumed > 0 || (last && in_message) => {
@@ -430,6 +449,9 @@ impl Connection {
         }
         let stream = &mut self.streams[dir.index()];
         stream.lost = true;
+        // Where requests are pipelined, another may follow any.
+        let first = |m: &&InProgress| m.exchange.map(|(slot, _)| slot) == self.pairing.oldest();
+        stream.inside = stream.message.as_ref().filter(first).map(|m| m.other);
         stream.barren_at = stream.found.then_some(stream.at);
         stream.blocked_since = None;
         let last = stream.last;

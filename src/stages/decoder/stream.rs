@@ -33,6 +33,9 @@ pub(super) struct Stream {
     pub(super) need: usize,
     /// Framing was lost; see [`crate::protocols::Protocol::resync`].
     pub(super) lost: bool,
+    /// It was lost inside a message whose head saw the other direction here. As long as that one
+    /// has not moved, nothing else begins.
+    pub(super) inside: Option<u64>,
     /// Position at which it was found and lost again: not a start.
     pub(super) barren_at: Option<u64>,
     /// No message was parsed since the stream was found.
@@ -62,6 +65,8 @@ pub(super) struct InProgress {
     pub(super) ends_at: Option<u64>,
     /// The protocol has more to say at its end.
     pub(super) describe_end: bool,
+    /// Position of the other direction at its head.
+    pub(super) other: u64,
 }
 
 /// Where a record lies.
