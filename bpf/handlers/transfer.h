@@ -219,10 +219,12 @@ static __always_inline void transfer_place(const struct transfer_args *a, struct
 	t->bytes = a->ret;
 }
 
-/* Whether a receive that returned 0 is news: the peer's FIN, once. */
+/* Whether a receive that returned 0 is news: the peer's FIN, once. A connection that is closed has
+ * told its end. */
 static __always_inline bool eof_is_news(struct sock *sk, struct conn *conn)
 {
-	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_))
+	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_) ||
+	    (conn_tcp(sk, conn) && sk->__sk_common.skc_state == TCP_CLOSE_))
 		return false;
 	conn->eof = 1;
 	return true;
