@@ -1,52 +1,18 @@
 //! The allocation budget of the hot path: none, once the decoder is warm.
 
 mod support {
+    pub(crate) mod allocations;
     pub(crate) mod wire;
 }
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use obi::model::batch::SpanBatch;
 use obi::model::conn::Direction;
 use obi::stages::decoder::Decoder;
 use obi::telemetry::Counters;
+use support::allocations::allocations;
 use support::wire::{TGID, Wire, data, fact};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting this thread's calls.
-struct Counting;
-
-fn count() {
-    ALLOCATIONS.with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const REQUEST: &[u8] = b"GET /api/items/42?full=1 HTTP/1.1\r\nHost: shop.example\r\n\
     User-Agent: test\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
@@ -95,20 +61,18 @@ fn ten_thousand_exchanges_on_kept_connections_allocate_nothing() {
     decoder.fact(fact(TGID, "svc"));
     let (mut traffic, mut out) = (Traffic::new(), SpanBatch::default());
     let mut run = |exchanges: usize| {
-        let (mut spans, mut allocations) = (0, 0);
+        let (mut spans, mut counted) = (0, 0);
         for _ in 0..exchanges / EXCHANGES_A_BATCH {
             traffic.batch();
-            let before = ALLOCATIONS.get();
-            decoder.decode(&traffic.wire.batch, &mut out);
-            allocations += ALLOCATIONS.get() - before;
+            counted += allocations(|| decoder.decode(&traffic.wire.batch, &mut out));
             spans += out.spans.len();
             out.clear();
             traffic.wire.batch.clear(usize::MAX);
         }
-        (spans, allocations)
+        (spans, counted)
     };
-    let (spans, allocations) = run(1_000);
+    let (spans, counted) = run(1_000);
     assert_eq!(spans, 1_000);
-    assert!(allocations > 0, "the counter sees the warm-up");
+    assert!(counted > 0, "the counter sees the warm-up");
     assert_eq!(run(10_000), (10_000, 0));
 }

@@ -3,15 +3,16 @@
 //! Before the timings, the allocations of each path are counted: a warm decoder allocates
 //! nothing, the whole pipeline by the batch.
 
+#[path = "../support/allocations.rs"]
+mod counting;
 #[path = "../support/wire.rs"]
 mod wire;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::io::Write as _;
 use std::sync::Arc;
 
+use counting::allocations;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use obi::model::batch::SpanBatch;
 use obi::model::conn::Direction;
@@ -30,36 +31,6 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Typ
 const EXCHANGES: u64 = 2_000;
 /// Connections over which they are spread.
 const CONNECTIONS: [u64; 2] = [100, 1000];
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting this thread's calls.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        // SAFETY: the caller keeps GlobalAlloc's contract.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Keep-alive exchanges on many connections, one record a message. Every batch goes on where
 /// the one before ended.
@@ -129,15 +100,14 @@ impl Pipeline {
 }
 
 /// Allocations an exchange of `work`, warm.
-fn allocations(connections: u64, mut work: impl FnMut(&mut Pipeline, &Traffic)) -> f64 {
+fn per_exchange(connections: u64, mut work: impl FnMut(&mut Pipeline, &Traffic)) -> f64 {
     let (mut traffic, mut pipeline) = (Traffic::new(connections), Pipeline::new());
     let (mut counted, mut batches) = (0, 0);
     for turn in 0..20 {
         traffic.next_batch();
-        let before = ALLOCATIONS.get();
-        work(&mut pipeline, &traffic);
+        let of_batch = allocations(|| work(&mut pipeline, &traffic));
         if turn >= 10 {
-            counted += ALLOCATIONS.get() - before;
+            counted += of_batch;
             batches += 1;
         }
         traffic.clear();
@@ -153,7 +123,7 @@ fn print_allocations(path: &str, connections: u64, allocations: f64) {
 
 fn bench(c: &mut Criterion, path: &str, mut work: impl FnMut(&mut Pipeline, &Traffic)) {
     for connections in CONNECTIONS {
-        print_allocations(path, connections, allocations(connections, &mut work));
+        print_allocations(path, connections, per_exchange(connections, &mut work));
         let mut group = c.benchmark_group(path);
         group.throughput(Throughput::Elements(EXCHANGES));
         let (mut traffic, mut pipeline) = (Traffic::new(connections), Pipeline::new());
