@@ -114,6 +114,23 @@ pub enum Step<M> {
     Ambiguous,
 }
 
+impl<M> Step<M> {
+    /// The same step with what `f` makes of the message.
+    fn map<N>(self, f: impl FnOnce(M) -> N) -> Step<N> {
+        match self {
+            Self::Message { consumed, msg, end } => Step::Message { consumed, msg: f(msg), end },
+            Self::Part { consumed, last } => Step::Part { consumed, last },
+            Self::Skip { consumed } => Step::Skip { consumed },
+            Self::NeedMore { at_least } => Step::NeedMore { at_least },
+            Self::Blocked => Step::Blocked,
+            Self::Invalid(rule) => Step::Invalid(rule),
+            Self::Lost => Step::Lost,
+            Self::Tunnel => Step::Tunnel,
+            Self::Ambiguous => Step::Ambiguous,
+        }
+    }
+}
+
 /// The rule that malformed input broke. One counter each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Malformed {
@@ -313,46 +330,17 @@ pub trait Driver {
     );
 }
 
-/// [`Step`] without the message: what the stream does next.
+/// Which side of an exchange a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// A message was handed to the driver.
-    Message {
-        /// Wire bytes consumed.
-        consumed: u64,
-        /// Where it ends.
-        end: End,
-        /// Whether it is a request.
-        request: bool,
-    },
-    /// See [`Step::Part`].
-    Part {
-        /// Wire bytes consumed.
-        consumed: u64,
-        /// Whether the message ends with them.
-        last: bool,
-    },
-    /// See [`Step::Skip`].
-    Skip {
-        /// Wire bytes consumed.
-        consumed: u64,
-    },
-    /// See [`Step::NeedMore`].
-    NeedMore {
-        /// Bytes needed.
-        at_least: usize,
-    },
-    /// See [`Step::Blocked`].
-    Blocked,
-    /// See [`Step::Invalid`].
-    Invalid(Malformed),
-    /// See [`Step::Lost`].
-    Lost,
-    /// See [`Step::Tunnel`].
-    Tunnel,
-    /// See [`Step::Ambiguous`].
-    Ambiguous,
+pub enum MessageKind {
+    /// Opens the exchange.
+    Request,
+    /// Answers it.
+    Response,
 }
+
+/// What the stream does next; the driver has the message.
+pub type Progress = Step<MessageKind>;
 
 fn step<P: Protocol, D: Driver>(
     conn: &mut P::Conn,
@@ -360,29 +348,18 @@ fn step<P: Protocol, D: Driver>(
     input: Input<'_>,
     driver: &mut D,
 ) -> Progress {
-    match P::parse(conn, dir, input) {
-        Step::Message { consumed, msg, end } => {
-            let role = P::role(&msg);
-            let mut describe = |sink: &mut SpanSink<'_>| P::describe(conn, &msg, sink);
-            let request = match role {
-                Role::Request(key) => {
-                    driver.request(ExchangeKey(key.into()), P::family(dir), &mut describe);
-                    true
-                }
-                Role::Response(key) => {
-                    driver.response(ExchangeKey(key.into()), P::IN_ORDER, &mut describe);
-                    false
-                }
-            };
-            Progress::Message { consumed, end, request }
+    P::parse(conn, dir, input).map(|msg| {
+        let role = P::role(&msg);
+        let mut describe = |sink: &mut SpanSink<'_>| P::describe(conn, &msg, sink);
+        match role {
+            Role::Request(key) => {
+                driver.request(ExchangeKey(key.into()), P::family(dir), &mut describe);
+                MessageKind::Request
+            }
+            Role::Response(key) => {
+                driver.response(ExchangeKey(key.into()), P::IN_ORDER, &mut describe);
+                MessageKind::Response
+            }
         }
-        Step::Part { consumed, last } => Progress::Part { consumed, last },
-        Step::Skip { consumed } => Progress::Skip { consumed },
-        Step::NeedMore { at_least } => Progress::NeedMore { at_least },
-        Step::Blocked => Progress::Blocked,
-        Step::Invalid(m) => Progress::Invalid(m),
-        Step::Lost => Progress::Lost,
-        Step::Tunnel => Progress::Tunnel,
-        Step::Ambiguous => Progress::Ambiguous,
-    }
+    })
 }

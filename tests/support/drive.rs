@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use obi::model::attrs::{AttrValue, text_of};
 use obi::model::span::SpanStatus;
 use obi::protocols::{
-    ConnState, Direction, Driver, End, ExchangeKey, Input, PendingAttrs, Position, Progress,
-    ProtocolKind, SpanSink, Verdict,
+    ConnState, Direction, Driver, End, ExchangeKey, Input, MessageKind, PendingAttrs, Position,
+    Progress, ProtocolKind, SpanSink, Verdict,
 };
 use obi::semconv::SpanFamily;
 
@@ -225,7 +225,8 @@ impl Conn {
         stream.need = 0;
         stream.blocked = false;
         match progress {
-            Progress::Message { consumed, end, request } => {
+            Progress::Message { consumed, msg, end } => {
+                let request = msg == MessageKind::Request;
                 assert!(consumed > 0, "a message of no bytes");
                 stream.skip = consumed;
                 stream.open = last.filter(|_| end == End::Later).map(|key| (key, request));

@@ -64,6 +64,16 @@ impl Story {
         paths.iter().map(|path| Self::load(path)).collect()
     }
 
+    /// The events with those bytes that are event `n` moved by two calls, `at` bytes by the first.
+    pub(crate) fn split(&self, n: usize, at: usize) -> Vec<Event> {
+        let mut events = self.events.clone();
+        if let Event::Bytes(from, bytes) = &self.events[n] {
+            let (front, back) = bytes.split_at(at);
+            events.splice(n..=n, [front, back].map(|half| Event::Bytes(*from, half.to_vec())));
+        }
+        events
+    }
+
     fn load(path: &Path) -> Self {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -10,7 +10,8 @@ use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
 use crate::model::ids::StreamPos;
 use crate::protocols::{
-    Driver, End, ExchangeKey, Input, Malformed, Position, Progress, ProtocolKind, SpanSink, Verdict,
+    Driver, End, ExchangeKey, Input, Malformed, MessageKind, Position, Progress, ProtocolKind,
+    SpanSink, Verdict,
 };
 use crate::semconv::SpanFamily;
 use crate::telemetry::Counter;
@@ -311,7 +312,8 @@ impl Connection {
             self.emit_over(engine, out);
         }
         match progress {
-            Progress::Message { consumed, end, request } if consumed > 0 => {
+            Progress::Message { consumed, msg, end } if consumed > 0 => {
+                let request = msg == MessageKind::Request;
                 let describe_end = end == End::Later;
                 let (exchange, other) = (made, now.other);
                 let message = InProgress { exchange, request, ends_at: None, describe_end, other };
