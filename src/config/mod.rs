@@ -126,7 +126,9 @@ pub fn load(
     if layers.problems.is_empty() {
         Ok(Loaded { config, notices })
     } else {
-        Err(ConfigError { problems: layers.problems })
+        // A misspelt name is often the cause.
+        let unknown = ignored.iter().filter(|(_, known)| !known).map(notice);
+        Err(ConfigError { problems: layers.problems.into_iter().chain(unknown).collect() })
     }
 }
 

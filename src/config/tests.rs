@@ -590,3 +590,15 @@ fn resource_attributes_of_the_agent_are_substituted_pairs() {
         [pair("a", "1"), pair("b", "y")]
     );
 }
+
+#[test]
+fn a_refusal_names_the_misspelt_key_that_may_be_its_cause() {
+    let (dir, none) = (tempfile::tempdir().unwrap(), env(&[]));
+    let path = dir.path().join("obi.yml");
+    std::fs::write(&path, "open_portt: 80\ntrace_printer: text\nnetwork: {enable: true}\n")
+        .unwrap();
+    let error = load(Some(&path), &none, Purpose::Observe).expect_err("nothing is selected");
+    assert_eq!(error.problems.len(), 2, "{error}");
+    assert!(error.problems[0].contains("no process is selected"), "{error}");
+    assert_eq!(error.problems[1], "open_portt is not a known setting and has no effect");
+}
