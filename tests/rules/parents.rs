@@ -145,6 +145,20 @@ fn a_request_that_ended_with_its_connection_is_nobodys_parent() {
 }
 
 #[test]
+fn a_request_whose_answer_is_not_followed_is_nobodys_parent() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.call(1, Send, b"HTTP/1.1 200 OK\r\nContent-Len", 100, b"");
+    call(&mut host, 2, &get("/out"));
+    host.moves(1, Recv, &get("/next"));
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.count(Counter::StreamsLost), 1);
+    is_root(&host, "/out");
+    assert_eq!(host.lines(), ["GET /out 200", "GET /in 200", "GET /next 200"]);
+}
+
+#[test]
 fn a_closed_connection_that_waits_for_late_records_is_nobodys_parent() {
     let mut host = Host::new();
     asked(&mut host, 1, &get("/in"));

@@ -309,17 +309,18 @@ impl Connection {
                 (stream.seen, stream.at) = (end, end);
             }
         }
-        self.leave_threads(engine);
+        // Nobody works on the open requests any more.
+        self.for_each_open(engine, Engine::leave_thread);
         self.closing = Some(Closing { at: end.ktime, finals, since: engine.now });
         self.settle(engine, out);
         self.close_if_complete(engine, out)
     }
 
-    /// Nobody works on the open requests any more.
-    fn leave_threads(&self, engine: &mut Engine) {
+    /// Does something to each open exchange.
+    pub(super) fn for_each_open(&self, engine: &mut Engine, act: impl Fn(&mut Engine, u32)) {
         let mut at = self.pairing.oldest();
         while let Some(slot) = at {
-            engine.leave_thread(slot);
+            act(engine, slot);
             at = Pairing::after(slot, &engine.exchanges);
         }
     }

@@ -448,6 +448,9 @@ impl Connection {
         }
         if dir == Direction::Recv {
             engine.threads.read_unseen((now.tgid, now.tid));
+        } else {
+            // An answer that is not followed may be the last thing done for its request.
+            self.for_each_open(engine, Engine::doubt_thread);
         }
         let stream = &mut self.streams[dir.index()];
         stream.lost = true;

@@ -152,6 +152,15 @@ impl Engine {
         }
     }
 
+    /// Whether the request in `slot` was answered is not known any more.
+    pub(super) fn doubt_thread(&mut self, slot: u32) {
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
+        if exchange.on_thread {
+            let Exchange { reader, serial, .. } = *exchange;
+            self.threads.unsure((reader.tgid, reader.tid), serial);
+        }
+    }
+
     /// The request in `slot` is not worked on any more.
     pub(super) fn leave_thread(&mut self, slot: u32) {
         let Some(exchange) = self.exchanges.get_mut(slot) else { return };

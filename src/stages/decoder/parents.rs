@@ -76,6 +76,13 @@ impl Threads {
         }
     }
 
+    /// Nobody can tell whether `thread` still works on exchange `serial`.
+    pub(super) fn unsure(&mut self, thread: Thread, serial: u64) {
+        if let Some(reading) = self.by_thread.get_mut(&thread) {
+            reading.last = reading.last.filter(|(last, _)| *last != serial);
+        }
+    }
+
     /// Exchange `serial`, read by `thread`, is over.
     pub(super) fn done(&mut self, thread: Thread, serial: u64) {
         let Some(reading) = self.by_thread.get_mut(&thread) else { return };
