@@ -19,8 +19,11 @@ enum event_limit {
 	/* Bytes captured in one direction without an answer before captures of what does not
 	   begin like a head shrink to CAPTURE_SMALL. */
 	CAPTURE_RUN_MAX = 65536,
-	/* User buffers of one call that are walked (readv, writev, sendmsg …). */
-	IOV_SEGMENTS_MAX = 8,
+	/* User buffers of one call that are walked (readv, writev, sendmsg …): by the system call's
+	   own array, and by the kernel's iterator, where kernels without bpf_loop (before 5.17)
+	   must do. */
+	IOV_SEGMENTS_MAX = 64,
+	MSG_SEGMENTS_MAX = 8,
 	/* Messages of one sendmmsg/recvmmsg call that are attributed to their buffer. */
 	MMSG_MAX = 64,
 	/* Components of an executable's path, and bytes of each. */

@@ -116,7 +116,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	if (copies == 1)
 		payload_copy_buf(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
 	else
-		payload_copy_iov(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
+		payload_copy_iov(p, a->by_msg, (__u8 *)(e + 1), cap, t->bytes, &copy);
 	FORGET(copy.copied);
 	FORGET(copy.tail);
 	FORGET(copy.fault);

@@ -24,3 +24,14 @@ static volatile __u64 unknown_zero;
  * VERIFIER: the bound must be known on the register that is used. Written in C, clang compares a
  * copy, or the lower half, and spills the original before; seen on 5.10 with clang 19. */
 #define CLAMP(x, max) asm volatile("if %0 <= %1 goto +1\n\t%0 = %1" : "+r"(x) : "r"((__u64)(max)))
+
+/* x = min(x, max) without a branch and without a bound that the verifier would know, for values
+ * that lie less than 2^63 apart.
+ * VERIFIER: in a loop over segments each branch doubles the paths of all segments behind. */
+#define LESSER(x, max)                                                                             \
+	({                                                                                         \
+		__u64 over_ = (x) - (max);                                                         \
+		__s64 below_ = (__s64)over_ >> 63;                                                 \
+		asm volatile("" : "+r"(below_));                                                   \
+		(x) = (max) + (over_ & below_);                                                    \
+	})

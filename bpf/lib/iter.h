@@ -31,7 +31,7 @@ static __always_inline void payload_of_msg(struct msghdr *msg, __u64 size, struc
 	/* Walk back to where the call began. */
 	iov = iter_iov(iter);
 	p->segments = 1;
-	for (int i = 0; i < IOV_SEGMENTS_MAX && advanced > offset; i++) {
+	for (int i = 0; i < MSG_SEGMENTS_MAX && advanced > offset; i++) {
 		advanced -= offset;
 		iov--;
 		p->segments++;

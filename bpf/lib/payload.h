@@ -74,19 +74,19 @@ static __always_inline void payload_copy_buf(const struct payload *p, __u8 *dst,
 /* Progress over the segments of one call. */
 struct iov_walk {
 	__u64 skip;    /* bytes in front that are not part of the call */
-	__u64 end;     /* user address behind the call's last byte, once found */
 	__u64 left;    /* bytes of the call not walked yet */
 	__u64 off;     /* bytes copied so far */
-	__u64 end_len; /* bytes of the call in its last segment */
+	__u64 end;     /* user address behind the last byte walked */
+	__u64 end_len; /* bytes of the call in the last segment walked */
 	__u64 fault;
 };
 
 static __always_inline void iov_walk_forget(struct iov_walk *w)
 {
 	FORGET(w->skip);
-	FORGET(w->end);
 	FORGET(w->left);
 	FORGET(w->off);
+	FORGET(w->end);
 	FORGET(w->end_len);
 	FORGET(w->fault);
 }
@@ -97,63 +97,107 @@ static __always_inline void iov_walk_segment(struct iov_walk *w, const struct io
 {
 	__u64 base = (__u64)seg->iov_base;
 	__u64 len = seg->iov_len;
+	__u64 skip = w->skip;
 	__u64 off = w->off;
-	__u64 n;
+	__u64 n = cap - off;
+	__s64 err;
 
-	if (w->skip >= len) {
-		w->skip -= len;
-		return;
-	}
-	base += w->skip;
-	len -= w->skip;
-	w->skip = 0;
-	if (len > w->left)
-		len = w->left;
+	LESSER(skip, len);
+	w->skip -= skip;
+	base += skip;
+	len -= skip;
+	LESSER(len, w->left);
 	w->left -= len;
-	if (w->left == 0) {
-		w->end = base + len;
-		w->end_len = len;
-	}
-	if (off >= cap)
-		return;
-	n = cap - off;
-	if (len < n)
-		n = len;
+	w->end = base + len;
+	w->end_len = len;
+	LESSER(n, len);
 	CLAMP(n, cap);
 	CLAMP(off, cap);
-	if (bpf_probe_read_user(dst + off, n, (const void *)base))
-		w->fault = 1;
-	else
-		w->off = off + n;
+	err = bpf_probe_read_user(dst + off, n, (const void *)base);
+	w->fault |= err;
+	w->off = off + (n & ~(err >> 63));
 }
 
-/* The same over segments. dst has room for 2 * cap + CAPTURE_TAIL: the verifier knows the offset
- * and the length only each by itself. */
-static __always_inline void payload_copy_iov(const struct payload *p, __u8 *dst, __u64 cap,
-					     __u64 bytes, struct payload_copy *out)
+/* Walks one segment. False = there is no more to walk. */
+static __always_inline bool iov_walk_next(struct iov_walk *w, const struct payload *p, __u32 i,
+					  __u8 *dst, __u64 cap)
+{
+	struct iovec seg = {};
+
+	if (i >= p->segments || w->left == 0 || w->fault)
+		return false;
+	if (payload_segment(p, i, &seg))
+		iov_walk_segment(w, &seg, dst, cap);
+	else
+		w->fault = 1;
+	iov_walk_forget(w);
+	return true;
+}
+
+struct iov_loop {
+	struct iov_walk walk;
+	const struct payload *payload;
+	__u8 *dst;
+};
+
+/* bpf_loop's callback for each capture class. VERIFIER: the class must be a constant in it. */
+#define IOV_LOOP_STEP(class)                                                                       \
+	static long iov_loop_step_##class(__u32 i, void *ctx)                                      \
+	{                                                                                          \
+		struct iov_loop *loop = ctx;                                                       \
+                                                                                                   \
+		return !iov_walk_next(&loop->walk, loop->payload, i, loop->dst, class);            \
+	}
+
+IOV_LOOP_STEP(CAPTURE_SMALL)
+IOV_LOOP_STEP(CAPTURE_MEDIUM)
+IOV_LOOP_STEP(CAPTURE_MAX)
+
+/* The segments of the system call's own array. */
+static __always_inline void iov_walk_user(struct iov_walk *w, const struct payload *p, __u8 *dst,
+					  __u64 cap)
+{
+	struct iov_loop loop = {.walk = *w, .payload = p, .dst = dst};
+
+	if (cap == CAPTURE_SMALL)
+		bpf_loop(IOV_SEGMENTS_MAX, iov_loop_step_CAPTURE_SMALL, &loop, 0);
+	else if (cap == CAPTURE_MEDIUM)
+		bpf_loop(IOV_SEGMENTS_MAX, iov_loop_step_CAPTURE_MEDIUM, &loop, 0);
+	else
+		bpf_loop(IOV_SEGMENTS_MAX, iov_loop_step_CAPTURE_MAX, &loop, 0);
+	*w = loop.walk;
+}
+
+/* The segments of the kernel's iterator. */
+static __always_inline void iov_walk_msg(struct iov_walk *w, const struct payload *p, __u8 *dst,
+					 __u64 cap)
+{
+	for (__u32 i = 0; i < MSG_SEGMENTS_MAX; i++)
+		if (!iov_walk_next(w, p, i, dst, cap))
+			break;
+}
+
+/* payload_copy_buf over segments. dst has room for 2 * cap + CAPTURE_TAIL: the verifier knows the
+ * offset and the length only each by itself. */
+static __always_inline void payload_copy_iov(const struct payload *p, bool by_msg, __u8 *dst,
+					     __u64 cap, __u64 bytes, struct payload_copy *out)
 {
 	struct iov_walk w = {.skip = p->skip, .left = bytes};
 	__u64 off, t;
 
 	iov_walk_forget(&w);
-	for (__u32 i = 0; i < IOV_SEGMENTS_MAX; i++) {
-		struct iovec seg = {};
-
-		if (i >= p->segments || w.left == 0 || w.fault)
-			break;
-		if (payload_segment(p, i, &seg))
-			iov_walk_segment(&w, &seg, dst, cap);
-		else
-			w.fault = 1;
-		iov_walk_forget(&w);
-	}
+	if (by_msg)
+		iov_walk_msg(&w, p, dst, cap);
+	else
+		iov_walk_user(&w, p, dst, cap);
 	off = w.off;
 	out->copied = off;
-	out->fault = w.fault;
+	out->fault = w.fault != 0;
 	t = bytes - off;
 	if (t > w.end_len)
 		t = w.end_len;
-	if (w.fault || t == 0)
+	/* Behind the last segment walked the end is not known. */
+	if (w.fault || w.left || t == 0)
 		return;
 	CLAMP(t, CAPTURE_TAIL);
 	CLAMP(off, cap);

@@ -1,6 +1,6 @@
 //! What follows bytes that were lost or not captured: right spans or none, and all of it named.
 
-use std::io::{Read as _, Write as _};
+use std::io::{IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -68,6 +68,32 @@ fn an_upload_that_is_answered_early_hides_no_request_behind_it() {
     }
     let outcome = agent.stop_after(wanted.len(), |_| true);
     assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+}
+
+/// Varnish writes a segment for each name, separator and value.
+#[test]
+fn a_head_in_sixty_segments_is_read_whole() {
+    let name = "a_head_in_sixty_segments_is_read_whole";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let (client, server) = pair(&listener);
+    let mut parts: Vec<&[u8]> = vec![b"HTTP/1.1", b" ", b"206", b" ", b"Partial", b"\r\n"];
+    (0..26).for_each(|_| parts.extend([&b"X-Made-Up: value"[..], b"\r\n"]));
+    parts.extend([&b"Content-Length: 7\r\n\r\n"[..], b"payload"]);
+    assert_eq!(parts.len(), 60);
+    let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    for path in ["/one", "/two"] {
+        carry(&client, &server, &get(path));
+        assert_eq!((&server).write_vectored(&slices).unwrap(), parts.concat().len());
+        (&client).read_exact(&mut vec![0; parts.concat().len()]).unwrap();
+    }
+    let outcome = agent.stop_after(4, |_| true);
+    let wanted: Vec<_> = ["/one", "/two"].iter().flat_map(|path| both(path, 206)).collect();
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+    let of_server = outcome.spans.iter().filter(|s| s.is_server());
+    let sizes: Vec<_> = of_server.map(|s| s.attribute("responseLen")).collect();
+    assert_eq!(sizes, ["7", "7"], "{}", outcome.log);
 }
 
 #[test]
@@ -194,6 +220,18 @@ const EXCHANGES: usize = 50;
 /// Exchanges of 16 KiB that fill the ring.
 const FLOOD: usize = 1000;
 
+/// Fills the ring of an agent that stands still.
+fn flood((client, server): &(TcpStream, TcpStream), mut meanwhile: impl FnMut(usize)) {
+    let padding = "x".repeat(15_000);
+    for n in 0..FLOOD {
+        let (target, status) = path("flood", n);
+        let request = format!("GET {target} HTTP/1.1\r\nX-Padding: {padding}\r\n\r\n");
+        carry(client, server, request.as_bytes());
+        carry(server, client, &answer(status));
+        meanwhile(n);
+    }
+}
+
 fn paced(pairs: &[(TcpStream, TcpStream)], when: &str) {
     for n in 0..EXCHANGES {
         for (i, (client, server)) in pairs.iter().enumerate() {
@@ -210,21 +248,16 @@ fn connections_that_outlive_a_full_ring_are_followed_again() {
     let (listener, port) = listener();
     let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
     let pairs: Vec<_> = (0..PACED).map(|_| pair(&listener)).collect();
-    let flood = pair(&listener);
+    let flooded = pair(&listener);
     paced(&pairs, "before");
     agent.signal(Signal::SIGSTOP);
-    let padding = "x".repeat(15_000);
-    for n in 0..FLOOD {
-        let (target, status) = path("flood", n);
-        let request = format!("GET {target} HTTP/1.1\r\nX-Padding: {padding}\r\n\r\n");
-        carry(&flood.0, &flood.1, request.as_bytes());
-        carry(&flood.1, &flood.0, &answer(status));
+    flood(&flooded, |n| {
         if n % 20 == 0 {
             let (path, status) = path("during", n);
             let (client, server) = &pairs[n % PACED];
             exchange(client, server, &path, status);
         }
-    }
+    });
     paced(&pairs, "meanwhile");
     agent.signal(Signal::SIGCONT);
     std::thread::sleep(Duration::from_millis(500));
