@@ -8,7 +8,7 @@
 
 enum event_limit {
 	/* Raised with every change of a record's layout or meaning: recordings carry it. */
-	ABI_VERSION = 3,
+	ABI_VERSION = 4,
 	/* Capture classes: payload bytes copied out of one socket call. */
 	CAPTURE_SMALL = 256,
 	CAPTURE_MEDIUM = 1024,
@@ -129,7 +129,8 @@ struct event_header {
 	__u32 tid;	/* in the initial PID namespace */
 	__u16 kind;	/* enum event_kind */
 	__u16 flags;
-	__u32 len; /* bytes of the whole record */
+	__u16 len;    /* bytes of the whole record */
+	__u16 losses; /* calls and records that left nothing here so far, modulo 65,536 */
 };
 
 /* EVENT_KIND_DATA: head, then `captured` bytes from the front of the call's data, then `tail`

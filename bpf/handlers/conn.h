@@ -127,7 +127,7 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		stat_inc(stats, HOOK_STAT_CONTROL_RESERVE_FAILED);
+		stat_lost(stats, HOOK_STAT_CONTROL_RESERVE_FAILED);
 		return;
 	}
 	header_init(&e->header, kind, sizeof(*e));

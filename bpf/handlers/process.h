@@ -19,7 +19,7 @@ static __always_inline void control_submitted(void *record)
 	({                                                                                         \
 		type *record_ = bpf_ringbuf_reserve(&events, sizeof(type), 0);                     \
 		if (!record_)                                                                      \
-			stat_inc(stats_of_cpu(), HOOK_STAT_CONTROL_RESERVE_FAILED);                \
+			stat_lost(stats_of_cpu(), HOOK_STAT_CONTROL_RESERVE_FAILED);               \
 		record_;                                                                           \
 	})
 

@@ -110,7 +110,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 
 	e = bpf_ringbuf_reserve(&events, DATA_ROOM(cap, copies), 0);
 	if (!e) {
-		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return 0;
 	}
 	if (copies == 1)
@@ -143,7 +143,7 @@ static __always_inline void emit_data_bare(const struct transfer_args *a, struct
 
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return;
 	}
 	data_head(e, a, conn, t, &none, t->flags);
@@ -310,7 +310,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	if (!conn)
 		conn = conn_adopt(a->sk, a->dir, a->ret, 0);
 	if (!conn) {
-		stat_inc(stats, HOOK_STAT_SKIP_NO_CONN);
+		stat_lost(stats, HOOK_STAT_SKIP_NO_CONN);
 		return 0;
 	}
 	transfer_place(a, conn, &t);
@@ -321,7 +321,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		return 0;
 	if (selected == SELECTION_PENDING) {
 		if (!pending_budget_left()) {
-			stat_inc(stats, HOOK_STAT_SKIP_PENDING_BUDGET);
+			stat_lost(stats, HOOK_STAT_SKIP_PENDING_BUDGET);
 			return 0;
 		}
 		t.flags |= DATA_FLAG_SELECTION_PENDING;
@@ -338,11 +338,11 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		return 0;
 	}
 	if (!ring_has_room_for_data()) {
-		stat_inc(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return 0;
 	}
 	if (!conn->announced && !emit_conn_open(a->sk, conn, stats)) {
-		stat_inc(stats, HOOK_STAT_DATA_OPEN_FAILED);
+		stat_lost(stats, HOOK_STAT_DATA_OPEN_FAILED);
 		return 0;
 	}
 	/* A body that nobody answers, unless it is over. */

@@ -5,6 +5,7 @@
 
 #include "maps/ring.h"
 #include "lib/bound.h"
+#include "lib/stat.h"
 
 /* Data leaves the last part of the ring to process and connection records. */
 static __always_inline bool ring_has_room_for_data(void)
@@ -55,4 +56,5 @@ static __always_inline void header_init(struct event_header *h, enum event_kind 
 	h->kind = kind;
 	h->flags = 0;
 	h->len = len;
+	h->losses = losses.count;
 }

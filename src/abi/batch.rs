@@ -27,8 +27,8 @@ impl RawBatch {
     /// whole cost of the reader per record.
     pub fn push(&mut self, sample: &[u8]) {
         const LEN: usize = std::mem::offset_of!(types::event_header, len);
-        let len = sample.get(LEN..LEN + 4).and_then(|n| n.try_into().ok()).map(u32::from_ne_bytes);
-        let used = len.and_then(|len| sample.get(..len as usize)).unwrap_or(sample);
+        let len = sample.get(LEN..LEN + 2).and_then(|n| n.try_into().ok()).map(u16::from_ne_bytes);
+        let used = len.and_then(|len| sample.get(..usize::from(len))).unwrap_or(sample);
         let at = self.len_bytes();
         self.bytes.extend_from_slice(used);
         self.samples.push(at..self.len_bytes());

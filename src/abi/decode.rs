@@ -54,6 +54,8 @@ pub struct Data<'a> {
     pub payload_unknown: bool,
     /// The process was not judged yet.
     pub pending: bool,
+    /// Calls and records of the whole host that were lost before, modulo 65,536.
+    pub losses: u16,
 }
 
 /// First sight of a connection.
@@ -120,7 +122,7 @@ pub enum RawEvent<'a> {
 /// Decodes one record.
 pub fn decode(record: &[u8]) -> Result<RawEvent<'_>, DecodeError> {
     let header: types::event_header = head_of(record)?;
-    if header.len as usize > record.len() {
+    if usize::from(header.len) > record.len() {
         return Err(DecodeError::Length);
     }
     match types::event_kind(u32::from(header.kind)) {
@@ -175,6 +177,7 @@ fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
         eof: flags & types::data_flag::DATA_FLAG_EOF.0 != 0,
         payload_unknown: flags & types::data_flag::DATA_FLAG_PAYLOAD_UNKNOWN.0 != 0,
         pending: flags & types::data_flag::DATA_FLAG_SELECTION_PENDING.0 != 0,
+        losses: e.header.losses,
     })
 }
 

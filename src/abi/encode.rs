@@ -35,6 +35,7 @@ pub fn encode_data(data: &Data<'_>, out: &mut Vec<u8>) {
     let record = types::data_event {
         header: types::event_header {
             tid: data.tid.0,
+            losses: data.losses,
             flags: narrow(flags),
             ..header(types::event_kind::EVENT_KIND_DATA, data.ktime, data.conn, data.tgid, len)
         },
@@ -120,7 +121,8 @@ fn header(
         tid: Tid::default().0,
         kind: narrow(kind.0),
         flags: 0,
-        len: u32::try_from(len).unwrap_or(u32::MAX),
+        len: u16::try_from(len).unwrap_or(u16::MAX),
+        losses: 0,
     }
 }
 

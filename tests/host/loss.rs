@@ -274,3 +274,41 @@ fn connections_that_outlive_a_full_ring_are_followed_again() {
     assert_eq!(wrong, 0, "{}", outcome.log);
     assert!(dropped > 0, "the ring was never full: {}", outcome.log);
 }
+
+#[test]
+fn a_call_whose_request_was_lost_is_no_child_of_the_one_before() {
+    let name = "a_call_whose_request_was_lost_is_no_child_of_the_one_before";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    // This thread is both ends of every connection, and what serves one calls the others.
+    let (client, server) = pair(&listener);
+    let asks = |path: &str| carry(&client, &server, &get(path));
+    let answers = || carry(&server, &client, &answer(204));
+    let calls = |path: &str| {
+        let (client, server) = pair(&listener);
+        exchange(&client, &server, path, 205);
+    };
+    asks("/seen");
+    calls("/by-seen");
+    answers();
+    asks("/before");
+    agent.signal(Signal::SIGSTOP);
+    let flooded = pair(&listener);
+    std::thread::scope(|scope| scope.spawn(|| flood(&flooded, |_| ())).join()).unwrap();
+    answers();
+    asks("/lost");
+    agent.signal(Signal::SIGCONT);
+    std::thread::sleep(Duration::from_millis(100));
+    calls("/by-lost");
+    answers();
+    let outcome = agent.stop_after(2, |s| s.path() == "/by-lost");
+    let one = |path: &str, client: bool| {
+        let found = outcome.spans.iter().find(|s| s.path() == path && s.is_client() == client);
+        found.unwrap_or_else(|| panic!("no span of {path}: {}", outcome.log))
+    };
+    assert_eq!(one("/by-seen", true).parent_id, one("/seen", false).span_id);
+    assert!(!outcome.spans.iter().any(|s| s.path() == "/lost" && s.is_server()));
+    let call = one("/by-lost", true);
+    assert!(!call.has_parent(), "{call:?}: {}", outcome.log);
+}

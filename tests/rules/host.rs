@@ -28,6 +28,8 @@ pub(crate) struct Host {
     /// Where the other direction stood when bytes moved, by connection, direction and position.
     other: HashMap<(u64, usize, u64), u64>,
     pub(crate) thread: (Tgid, Tid),
+    /// Losses of the whole host so far.
+    pub(crate) losses: u16,
 }
 
 impl Host {
@@ -50,6 +52,7 @@ impl Host {
             pos: HashMap::new(),
             other: HashMap::new(),
             thread: (TGID, Tid(TGID.0)),
+            losses: 0,
         }
     }
 
@@ -91,7 +94,8 @@ impl Host {
     }
 
     fn push(&mut self, data: Data<'_>) {
-        self.wire.push(&Data { tgid: self.thread.0, tid: self.thread.1, ..data });
+        let (tgid, tid) = self.thread;
+        self.wire.push(&Data { tgid, tid, losses: self.losses, ..data });
     }
 
     /// An open record where the connection stands now: it was forgotten.

@@ -158,6 +158,36 @@ fn a_request_whose_answer_is_not_followed_is_nobodys_parent() {
     assert_eq!(host.lines(), ["GET /out 200", "GET /in 200", "GET /next 200"]);
 }
 
+/// The answer to one request and the whole of the next were lost.
+#[test]
+fn a_call_behind_a_loss_is_a_root() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.reserve(1, Send, 40);
+    host.reserve(1, Recv, 40);
+    host.losses = 2;
+    call(&mut host, 2, &get("/out"));
+    host.decode();
+    is_root(&host, "/out");
+    assert_eq!(host.count(Counter::ParentAmbiguous), 1);
+}
+
+/// A call whose connection has a gap is parsed when the gap is given up; its thread works on
+/// another request by then.
+#[test]
+fn a_call_that_is_understood_late_is_not_a_child_of_what_came_later() {
+    let mut host = Host::new();
+    host.wire.open(2);
+    host.reserve(2, Send, 40);
+    host.moves(2, Send, &get("/out"));
+    asked(&mut host, 1, &get("/later"));
+    host.pause(300);
+    host.moves(2, Recv, &ok(""));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/out");
+}
+
 #[test]
 fn a_closed_connection_that_waits_for_late_records_is_nobodys_parent() {
     let mut host = Host::new();

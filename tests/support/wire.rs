@@ -87,6 +87,7 @@ pub(crate) fn data(
         eof: false,
         payload_unknown: false,
         pending: false,
+        losses: 0,
     }
 }
 

@@ -248,7 +248,7 @@ impl Connection {
         }
         let over = exchange.is_over();
         if !message.request {
-            engine.leave_thread(slot);
+            engine.leave_thread(slot, at);
         }
         if over {
             self.emit(slot, None, engine, out);
@@ -310,7 +310,7 @@ impl Connection {
             }
         }
         // Nobody works on the open requests any more.
-        self.for_each_open(engine, Engine::leave_thread);
+        self.for_each_open(engine, |engine, slot| engine.leave_thread(slot, end.ktime));
         self.closing = Some(Closing { at: end.ktime, finals, since: engine.now });
         self.settle(engine, out);
         self.close_if_complete(engine, out)

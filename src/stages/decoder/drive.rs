@@ -447,7 +447,7 @@ impl Connection {
             message.describe_end = false;
         }
         if dir == Direction::Recv {
-            engine.threads.read_unseen((now.tgid, now.tid));
+            engine.threads.read_unseen(now.thread());
         } else {
             // An answer that is not followed may be the last thing done for its request.
             self.for_each_open(engine, Engine::doubt_thread);
@@ -533,9 +533,7 @@ impl Driver for Messages<'_> {
         exchange.last = exchange.last.max(self.first.at);
         self.made = Some((slot, exchange.serial));
         let reader = exchange.reader;
-        if self.dir == Direction::Send
-            && (reader.tgid, reader.tid) != (self.first.tgid, self.first.tid)
-        {
+        if self.dir == Direction::Send && reader.thread() != self.first.thread() {
             self.engine.distrust_threads(reader.tgid);
         }
     }

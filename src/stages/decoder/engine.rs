@@ -5,8 +5,9 @@ use super::held::{Held, service_index};
 use super::ids::IdGenerator;
 use super::kept::KeptPool;
 use super::pair::{EXCHANGES_MAX, Exchange, Exchanges};
-use super::parents::{Parent, Thread, Threads};
+use super::parents::{Parent, Threads};
 use super::processes::{Identity, PROCESSES_MAX, Processes};
+use super::record::Stamp;
 use super::verdicts::VerdictUpdate;
 use crate::model::attrs::{AttrValue, TextRef};
 use crate::model::batch::SpanBatch;
@@ -69,7 +70,6 @@ impl Engine {
         let Some(exchange) = self.exchanges.get_mut(slot) else { return };
         let (header, reader) = (exchange.pending.traceparent, exchange.reader);
         let (kind, serial) = (exchange.family.kind(), exchange.serial);
-        let thread = (reader.tgid, reader.tid);
         if let Identity::Known(service) = self.processes.identity(reader.tgid, exchange.start) {
             exchange.service = Some(service);
         }
@@ -82,11 +82,11 @@ impl Engine {
                     self.exchanges.write(slot, text);
                 }
                 // Before discovery told of its runtime, a process is not believed.
-                let parent = self.parent_of(thread, known);
+                let parent = self.parent_of(reader, known);
                 self.client_context(header, parent)
             }
         };
-        let on_thread = kind == SpanKind::Server && self.threads.read(thread, serial, ctx);
+        let on_thread = kind == SpanKind::Server && self.threads.read(reader, serial, ctx);
         if let Some(exchange) = self.exchanges.get_mut(slot) {
             exchange.ctx = ctx;
             exchange.on_thread = on_thread;
@@ -133,9 +133,9 @@ impl Engine {
         }
     }
 
-    /// The request on which the thread works; `trusted` = its threads are believed.
-    fn parent_of(&mut self, thread: Thread, trusted: bool) -> Option<TraceCtx> {
-        let (counter, found) = match self.threads.parent(thread) {
+    /// The request on which the caller works; `trusted` = its threads are believed.
+    fn parent_of(&mut self, call: Stamp, trusted: bool) -> Option<TraceCtx> {
+        let (counter, found) = match self.threads.parent(call) {
             Parent::Found(_) if !trusted => (Counter::ParentAmbiguous, None),
             Parent::Found(ctx) => (Counter::ParentFound, Some(ctx)),
             Parent::Ambiguous => (Counter::ParentAmbiguous, None),
@@ -157,22 +157,22 @@ impl Engine {
         let Some(exchange) = self.exchanges.get_mut(slot) else { return };
         if exchange.on_thread {
             let Exchange { reader, serial, .. } = *exchange;
-            self.threads.unsure((reader.tgid, reader.tid), serial);
+            self.threads.unsure(reader.thread(), serial);
         }
     }
 
-    /// The request in `slot` is not worked on any more.
-    pub(super) fn leave_thread(&mut self, slot: u32) {
+    /// The request in `slot` is not worked on any more since `at`.
+    pub(super) fn leave_thread(&mut self, slot: u32, at: KtimeNs) {
         let Some(exchange) = self.exchanges.get_mut(slot) else { return };
         if std::mem::take(&mut exchange.on_thread) {
             let Exchange { reader, serial, .. } = *exchange;
-            self.threads.done((reader.tgid, reader.tid), serial);
+            self.threads.done(reader.thread(), serial, at);
         }
     }
 
     /// Hands on the exchange in `slot` as a span that ends at `end`. The caller frees the slot.
     pub(super) fn emit(&mut self, slot: u32, end: KtimeNs, ends: &Ends, out: &mut SpanBatch) {
-        self.leave_thread(slot);
+        self.leave_thread(slot, end);
         let Some(exchange) = self.exchanges.get_mut(slot) else { return };
         let service = exchange.service.take();
         let exchange = &*exchange;

@@ -2,6 +2,8 @@
 //!
 //! A call is the child of a request if exactly one request is open on the calling thread and no
 //! other request was read by it since. Otherwise it is a root: a wrong parent is worse than none.
+//! It is a root, too, if anything was lost between the two, for that may have been the end of the
+//! one request and the start of another; and if it is understood only after the thread went on.
 //!
 //! That holds only where requests stay on their threads. A process is not believed when its
 //! runtime is known to move them, or once a response was sent by another thread than the one that
@@ -9,7 +11,8 @@
 
 use super::bounded::BoundedMap;
 use super::processes::PROCESSES_MAX;
-use crate::model::ids::{Tgid, Tid};
+use super::record::Stamp;
+use crate::model::ids::{KtimeNs, Tgid, Tid};
 use crate::model::span::TraceCtx;
 
 /// A thread. The process belongs to the key because the kernel reuses thread ids.
@@ -20,7 +23,7 @@ pub(super) type Thread = (Tgid, Tid);
 pub(super) enum Parent {
     /// The request's place in its trace.
     Found(TraceCtx),
-    /// Several requests are open, or the last one read is not the open one.
+    /// Several requests are open, or the last one read may not be the open one.
     Ambiguous,
     /// No request is open on the thread.
     None,
@@ -38,6 +41,10 @@ pub(super) struct Threads {
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     open: u32,
+    /// When a request was last read or done.
+    changed: KtimeNs,
+    /// The losses before the last read.
+    losses: u16,
     /// The last request read if it is still open: its exchange's number, its place.
     last: Option<(u64, TraceCtx)>,
 }
@@ -59,11 +66,15 @@ impl Threads {
         self.moving.remove(&tgid);
     }
 
-    /// `thread` read the request of exchange `serial`. `false` = no room.
-    pub(super) fn read(&mut self, thread: Thread, serial: u64, ctx: TraceCtx) -> bool {
-        let reading = self.by_thread.get_or_insert(thread, || Reading { open: 0, last: None });
-        let Some(reading) = reading else { return false };
+    /// `reader` read the request of exchange `serial`. `false` = no room.
+    pub(super) fn read(&mut self, reader: Stamp, serial: u64, ctx: TraceCtx) -> bool {
+        let Stamp { at: changed, losses, .. } = reader;
+        let new = || Reading { open: 0, changed, losses, last: None };
+        let Some(reading) = self.by_thread.get_or_insert(reader.thread(), new) else {
+            return false;
+        };
         reading.open += 1;
+        (reading.changed, reading.losses) = (changed, losses);
         reading.last = Some((serial, ctx));
         true
     }
@@ -83,9 +94,10 @@ impl Threads {
         }
     }
 
-    /// Exchange `serial`, read by `thread`, is over.
-    pub(super) fn done(&mut self, thread: Thread, serial: u64) {
+    /// Exchange `serial`, read by `thread`, is over since `at`.
+    pub(super) fn done(&mut self, thread: Thread, serial: u64, at: KtimeNs) {
         let Some(reading) = self.by_thread.get_mut(&thread) else { return };
+        reading.changed = reading.changed.max(at);
         reading.open = reading.open.saturating_sub(1);
         if reading.last.is_some_and(|(last, _)| last == serial) {
             reading.last = None;
@@ -95,12 +107,16 @@ impl Threads {
         }
     }
 
-    /// The parent of a call that `thread` makes now.
-    pub(super) fn parent(&self, thread: Thread) -> Parent {
-        match self.by_thread.get(&thread) {
-            Some(_) if self.moving.get(&thread.0).is_some() => Parent::Ambiguous,
+    /// The parent of a call.
+    pub(super) fn parent(&self, call: Stamp) -> Parent {
+        match self.by_thread.get(&call.thread()) {
+            Some(_) if self.moving.get(&call.tgid).is_some() => Parent::Ambiguous,
             None => Parent::None,
-            Some(Reading { open: 1, last: Some((_, ctx)) }) => Parent::Found(*ctx),
+            Some(Reading { open: 1, changed, losses, last: Some((_, ctx)) })
+                if *losses == call.losses && *changed <= call.at =>
+            {
+                Parent::Found(*ctx)
+            }
             Some(_) => Parent::Ambiguous,
         }
     }
@@ -112,6 +128,16 @@ mod tests {
 
     const T: Thread = (Tgid(1), Tid(2));
 
+    /// A call of thread T.
+    fn at(ms: u64) -> Stamp {
+        Stamp { at: KtimeNs(ms), tgid: T.0, tid: T.1, ..Stamp::default() }
+    }
+
+    /// The same by a thread that has read nothing.
+    fn other(ms: u64) -> Stamp {
+        Stamp { tid: Tid(3), ..at(ms) }
+    }
+
     fn ctx(flags: u8) -> TraceCtx {
         TraceCtx { flags, ..TraceCtx::default() }
     }
@@ -119,50 +145,68 @@ mod tests {
     #[test]
     fn one_open_request_that_was_read_last_is_the_parent() {
         let mut threads = Threads::new(4);
-        assert_eq!(threads.parent(T), Parent::None);
-        threads.read(T, 1, ctx(1));
-        assert_eq!(threads.parent(T), Parent::Found(ctx(1)));
-        assert_eq!(threads.parent((Tgid(1), Tid(3))), Parent::None);
-        threads.done(T, 1);
-        assert_eq!(threads.parent(T), Parent::None);
+        assert_eq!(threads.parent(at(9)), Parent::None);
+        threads.read(at(1), 1, ctx(1));
+        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+        assert_eq!(threads.parent(other(9)), Parent::None);
+        threads.done(T, 1, KtimeNs(4));
+        assert_eq!(threads.parent(at(9)), Parent::None);
     }
 
     #[test]
     fn two_open_requests_make_no_parent_and_neither_does_the_older_one_left() {
         let mut threads = Threads::new(4);
-        threads.read(T, 1, ctx(1));
-        threads.read(T, 2, ctx(2));
-        assert_eq!(threads.parent(T), Parent::Ambiguous);
-        threads.done(T, 2);
-        assert_eq!(threads.parent(T), Parent::Ambiguous);
-        threads.read(T, 3, ctx(3));
-        threads.done(T, 1);
-        assert_eq!(threads.parent(T), Parent::Found(ctx(3)));
+        threads.read(at(1), 1, ctx(1));
+        threads.read(at(2), 2, ctx(2));
+        assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
+        threads.done(T, 2, KtimeNs(4));
+        assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
+        threads.read(at(3), 3, ctx(3));
+        threads.done(T, 1, KtimeNs(4));
+        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(3)));
     }
 
     #[test]
     fn threads_of_a_process_whose_requests_move_tell_nothing() {
         let mut threads = Threads::new(4);
-        threads.read(T, 1, ctx(1));
+        threads.read(at(1), 1, ctx(1));
         assert!(threads.moves(T.0));
-        assert_eq!(threads.parent(T), Parent::Ambiguous);
+        assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
         threads.forget(T.0);
-        assert_eq!(threads.parent(T), Parent::Found(ctx(1)));
+        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+    }
+
+    #[test]
+    fn what_was_lost_between_request_and_call_takes_the_parent_away() {
+        let mut threads = Threads::new(4);
+        threads.read(at(1), 1, ctx(1));
+        assert_eq!(threads.parent(Stamp { losses: 1, ..at(9) }), Parent::Ambiguous);
+        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+    }
+
+    #[test]
+    fn a_call_that_is_understood_late_has_no_parent() {
+        let mut threads = Threads::new(4);
+        threads.read(at(1), 1, ctx(1));
+        threads.read(at(2), 2, ctx(2));
+        threads.done(T, 1, KtimeNs(5));
+        assert_eq!(threads.parent(at(4)), Parent::Ambiguous);
+        assert_eq!(threads.parent(at(5)), Parent::Found(ctx(2)));
     }
 
     #[test]
     fn a_read_that_was_not_captured_takes_the_parent_away() {
         let mut threads = Threads::new(4);
-        threads.read(T, 1, ctx(1));
+        threads.read(at(1), 1, ctx(1));
         threads.read_unseen(T);
-        assert_eq!(threads.parent(T), Parent::Ambiguous);
+        assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
     }
 
     #[test]
     fn a_thread_that_found_no_room_has_no_parent_to_give() {
         let mut threads = Threads::new(1);
-        assert!(threads.read(T, 1, ctx(1)));
-        assert!(!threads.read((Tgid(1), Tid(3)), 2, ctx(2)));
-        assert_eq!(threads.parent((Tgid(1), Tid(3))), Parent::None);
+        assert!(threads.read(at(1), 1, ctx(1)));
+        assert!(!threads.read(other(2), 2, ctx(2)));
+        assert_eq!(threads.parent(other(9)), Parent::None);
     }
 }

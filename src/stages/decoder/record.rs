@@ -1,5 +1,6 @@
 //! What the parser is fed from: one record, or the bytes kept of several.
 
+use super::parents::Thread;
 use crate::abi::Data;
 use crate::model::ids::{KtimeNs, Tgid, Tid};
 
@@ -14,6 +15,15 @@ pub(super) struct Stamp {
     pub(super) tid: Tid,
     /// Position of the other direction at the end of the call.
     pub(super) other: u64,
+    /// Losses of the whole host before it, modulo 65,536.
+    pub(super) losses: u16,
+}
+
+impl Stamp {
+    /// Who made the call.
+    pub(super) fn thread(&self) -> Thread {
+        (self.tgid, self.tid)
+    }
 }
 
 /// Contiguous captured bytes and the wire bytes missing right behind them.
@@ -66,6 +76,7 @@ impl<'a> Record<'a> {
                 tgid: data.tgid,
                 tid: data.tid,
                 other: data.other_pos.0,
+                losses: data.losses,
             },
         }
     }
