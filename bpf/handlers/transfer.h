@@ -18,11 +18,11 @@ struct transfer_args {
 	int ret;   /* bytes, or a negative errno */
 	int flags; /* MSG_* of a receive */
 	__u8 dir;  /* enum data_direction */
-	/* Where the payload comes from: the kernel's iterator in msg, else the system call.
-	 * Constant in each hook: 5.10's verifier takes no pointer's word for not being NULL. */
-	bool by_msg;
-	struct msghdr *msg;
-	__u64 size; /* with msg: bytes asked for */
+	/* Constant in each hook: 5.10's verifier takes no pointer's word for not being NULL, and
+	 * knows no bpf_loop. */
+	enum payload_source source;
+	struct msghdr *msg; /* PAYLOAD_OF_MSG */
+	__u64 size;	    /* PAYLOAD_OF_MSG: bytes asked for */
 };
 
 /* What is left to record of a call after verdicts. */
@@ -116,7 +116,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	if (copies == 1)
 		payload_copy_buf(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
 	else
-		payload_copy_iov(p, a->by_msg, (__u8 *)(e + 1), cap, t->bytes, &copy);
+		payload_copy_iov(p, a->source, (__u8 *)(e + 1), cap, t->bytes, &copy);
 	FORGET(copy.copied);
 	FORGET(copy.tail);
 	FORGET(copy.fault);
@@ -157,7 +157,7 @@ static __always_inline void emit_data(const struct transfer_args *a, struct conn
 {
 	__u32 n = t->bytes < t->want ? t->bytes : t->want;
 
-	if (p->kind < PAYLOAD_BUF || n == 0) {
+	if (a->source == PAYLOAD_OF_NOTHING || p->kind < PAYLOAD_BUF || n == 0) {
 		emit_data_bare(a, conn, t, stats);
 		return;
 	}
@@ -253,12 +253,12 @@ static __always_inline bool transfer_skipped(const struct transfer_args *a, stru
 static __always_inline void transfer_payload(const struct transfer_args *a, struct transfer *t,
 					     struct payload *p, struct hook_stats *stats)
 {
-	if (a->flags & MSG_TRUNC_ || a->ret == 0)
+	if (a->source == PAYLOAD_OF_NOTHING || a->flags & MSG_TRUNC_ || a->ret == 0)
 		p->kind = PAYLOAD_NONE;
-	else if (a->by_msg)
-		payload_of_msg(a->msg, a->size, p);
-	else
+	else if (a->source == PAYLOAD_OF_SYSCALL)
 		payload_of_syscall(a->sk, a->dir, a->ret, p);
+	else
+		payload_of_msg(a->msg, a->size, p);
 	if (p->kind == PAYLOAD_UNKNOWN) {
 		t->flags |= DATA_FLAG_PAYLOAD_UNKNOWN;
 		stat_inc(stats, HOOK_STAT_PAYLOAD_UNKNOWN);

@@ -12,7 +12,7 @@ static __always_inline int transfer_by_msg(struct sock *sk, struct msghdr *msg, 
 				  .ret = ret,
 				  .flags = flags,
 				  .dir = dir,
-				  .by_msg = true,
+				  .source = PAYLOAD_OF_MSG,
 				  .msg = msg,
 				  .size = size};
 
@@ -53,8 +53,7 @@ SEC("fexit/tcp_sendpage")
 int BPF_PROG(obi_fx_sendpage, struct sock *sk, struct page *page, int offset, size_t size,
 	     int flags, int ret)
 {
-	struct transfer_args a = {
-		.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND, .flags = MSG_TRUNC_};
+	struct transfer_args a = {.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND};
 
 	return handle_transfer(&a);
 }

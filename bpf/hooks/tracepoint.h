@@ -8,7 +8,8 @@
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(obi_tp_send, struct sock *sk, int ret, int flags)
 {
-	struct transfer_args a = {.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND};
+	struct transfer_args a = {
+		.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND, .source = PAYLOAD_OF_SYSCALL};
 
 	return handle_transfer(&a);
 }
@@ -16,7 +17,11 @@ int BPF_PROG(obi_tp_send, struct sock *sk, int ret, int flags)
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(obi_tp_recv, struct sock *sk, int ret, int flags)
 {
-	struct transfer_args a = {.sk = sk, .ret = ret, .flags = flags, .dir = DATA_DIRECTION_RECV};
+	struct transfer_args a = {.sk = sk,
+				  .ret = ret,
+				  .flags = flags,
+				  .dir = DATA_DIRECTION_RECV,
+				  .source = PAYLOAD_OF_SYSCALL};
 
 	return handle_transfer(&a);
 }

@@ -4,6 +4,13 @@
 
 #include "lib/bound.h"
 
+/* Where a hook finds the buffer of the call that it sees. */
+enum payload_source {
+	PAYLOAD_OF_NOTHING = 0, /* there is none */
+	PAYLOAD_OF_SYSCALL,	/* the arguments of the system call */
+	PAYLOAD_OF_MSG,		/* the kernel's iterator */
+};
+
 enum payload_kind {
 	PAYLOAD_NONE = 0,   /* the call has no user buffer */
 	PAYLOAD_UNKNOWN,    /* it may have one, not provably this call's */
@@ -179,17 +186,18 @@ static __always_inline void iov_walk_msg(struct iov_walk *w, const struct payloa
 
 /* payload_copy_buf over segments. dst has room for 2 * cap + CAPTURE_TAIL: the verifier knows the
  * offset and the length only each by itself. */
-static __always_inline void payload_copy_iov(const struct payload *p, bool by_msg, __u8 *dst,
-					     __u64 cap, __u64 bytes, struct payload_copy *out)
+static __always_inline void payload_copy_iov(const struct payload *p, enum payload_source source,
+					     __u8 *dst, __u64 cap, __u64 bytes,
+					     struct payload_copy *out)
 {
 	struct iov_walk w = {.skip = p->skip, .left = bytes};
 	__u64 off, t;
 
 	iov_walk_forget(&w);
-	if (by_msg)
-		iov_walk_msg(&w, p, dst, cap);
-	else
+	if (source == PAYLOAD_OF_SYSCALL)
 		iov_walk_user(&w, p, dst, cap);
+	else
+		iov_walk_msg(&w, p, dst, cap);
 	off = w.off;
 	out->copied = off;
 	out->fault = w.fault != 0;

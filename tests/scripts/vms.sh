@@ -33,6 +33,7 @@ failed=
 for series in "$@"; do
 	began=$SECONDS
 	OBI_FRONT_ENDS=$(front_ends "$series") OBI_DEPS=$DEPS \
+		REQUIRE_KERNEL=1 \
 		VM_ENV="OBI_FRONT_ENDS OBI_DEPS OBI_TEST_SECONDS REQUIRE_KERNEL RUST_BACKTRACE" \
 		"$ROOT/tests/scripts/vm.sh" "$series" -- sh -c "failed=0; $commands; exit \$failed" ||
 		failed+=" $series"
