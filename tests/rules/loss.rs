@@ -21,6 +21,32 @@ fn a_gap_inside_a_body_is_harmless() {
     assert_eq!((host.count(Counter::Gaps), host.count(Counter::StreamsLost)), (0, 0));
 }
 
+/// A server that always reads one request ahead of its answers. The ones behind the first, in the
+/// same call, were not captured.
+#[test]
+fn a_request_cut_behind_one_that_waits_tells_of_pipelining() {
+    let answer = |status: u16| format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+    for cut in ["", "GET /1?q=", "GET /1?qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"] {
+        let mut host = Host::new();
+        host.wire.open(1);
+        let head = format!("PUT /0 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc{cut}");
+        host.call(1, Recv, head.as_bytes(), 2000, b"");
+        for n in 0..4 {
+            host.moves(1, Send, &answer(200 + n));
+        }
+        for n in 4..9 {
+            host.moves(1, Recv, &get(&format!("/{}", n + 1)));
+            host.moves(1, Send, &answer(200 + n));
+        }
+        host.pause(5_000);
+        let wrong = |line: &String| !line.ends_with(" -") && line != "PUT /0 200";
+        let lines = host.lines();
+        assert!(!lines.iter().any(wrong), "behind {cut:?}: {lines:?}");
+        assert!(lines.contains(&"PUT /0 200".to_owned()), "{lines:?}");
+        assert_eq!(host.count(Counter::PairingAmbiguous), 1, "{lines:?}");
+    }
+}
+
 #[test]
 fn a_gap_inside_a_head_loses_the_stream_until_the_next_message() {
     let mut host = Host::new();

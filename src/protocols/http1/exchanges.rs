@@ -94,6 +94,12 @@ impl Exchanges {
         Some(number)
     }
 
+    /// What follows the last request, at `at`, cannot be read. If nothing was answered between
+    /// the two, they are under way at the same time.
+    pub(super) fn lost_behind(&mut self, at: Position) {
+        self.pipelined |= self.waiting.back().is_some_and(|last| last.other == at.other);
+    }
+
     /// The request stream was lost.
     pub(super) fn requests_lost(&mut self) {
         self.requests_lost = true;

@@ -197,7 +197,13 @@ impl Protocol for Http1 {
         }
         let side = conn.side(dir);
         match &mut side.state {
-            State::Head => conn.parse_head(dir, input),
+            State::Head => {
+                let step = conn.parse_head(dir, input);
+                if matches!(step, Step::Lost | Step::Invalid(_)) && conn.requests == Some(dir) {
+                    conn.exchanges.lost_behind(input.at);
+                }
+                step
+            }
             State::Chunked(chunked) => {
                 let step = chunked.step(input, side.seen.get_or_insert(0));
                 if let Step::Part { last: true, .. } = step {
