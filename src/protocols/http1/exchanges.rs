@@ -72,6 +72,8 @@ pub(super) struct Exchanges {
     uncertain: bool,
     /// Requests may be missing behind the last one.
     requests_lost: bool,
+    /// Where the requests stood when a response came that answers none of those seen.
+    unclaimed: Option<u64>,
     /// Position from which on no response but the one at hand began.
     since: u64,
 }
@@ -89,6 +91,8 @@ impl Exchanges {
         }
         let behind_loss = std::mem::take(&mut self.requests_lost);
         let Position { own: start, other, .. } = at;
+        // A request whose response came first must not take the next one for its own.
+        self.uncertain |= self.unclaimed.take_if(|unclaimed| start <= *unclaimed).is_some();
         let number = self.number();
         self.waiting.push_back(Waiting { number, asked, behind_loss, start, other });
         Some(number)
@@ -133,7 +137,10 @@ impl Exchanges {
             }
             None if doubt && self.pipelined && waiting > 0 => return Answer::Ambiguous,
             None if at.other_to_come => return Answer::Wait,
-            None => Answer::To(self.number(), Asked::Plain),
+            None => {
+                self.unclaimed = Some(at.other);
+                Answer::To(self.number(), Asked::Plain)
+            }
         };
         self.since = at.own.saturating_add(1);
         answer

@@ -568,3 +568,14 @@ fn a_host_has_no_user_port_or_brackets() {
 fn the_state_of_an_idle_connection_is_small() {
     assert!(size_of::<Http1Conn>() <= 256, "{}", size_of::<Http1Conn>());
 }
+
+/// Two threads of a client whose positions the hooks count: the answer's hook ran first.
+#[test]
+fn a_request_that_is_told_after_its_answer_does_not_shift_the_ones_behind() {
+    let mut client = Client::default();
+    let (asked, answered) = (wire(GET.len()), wire(OK.len()));
+    assert_eq!(client.moves(Recv, OK, [0, 0]), whole(OK, 0));
+    assert_eq!(client.moves(Send, GET, [0, answered]), whole(GET, 1));
+    assert_eq!(client.moves(Send, GET, [asked, answered]), whole(GET, 2));
+    assert_eq!(client.moves(Recv, OK, [answered, 2 * asked]), Step::Ambiguous);
+}
