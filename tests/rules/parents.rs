@@ -158,6 +158,21 @@ fn a_request_whose_answer_is_not_followed_is_nobodys_parent() {
     assert_eq!(host.lines(), ["GET /out 200", "GET /in 200", "GET /next 200"]);
 }
 
+/// Behind a loss, a method that nobody would know for a start.
+#[test]
+fn a_request_that_is_passed_over_takes_the_parent_away() {
+    let mut host = Host::new();
+    host.wire.open(3);
+    host.call(3, Recv, b"GET /cut HTTP/1.1\r\nHo", 100, b"");
+    answered(&mut host, 3);
+    asked(&mut host, 1, &get("/in"));
+    host.moves(3, Recv, "PROPFIND /passed HTTP/1.1\r\nHost: h\r\n\r\n");
+    call(&mut host, 2, &get("/out"));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/out");
+}
+
 /// The answer to one request and the whole of the next were lost.
 #[test]
 fn a_call_behind_a_loss_is_a_root() {

@@ -229,6 +229,9 @@ impl Connection {
             return Next::Keep;
         }
         let Proto::Known(state) = &self.proto else { return Next::Keep };
+        if dir == Direction::Recv {
+            engine.threads.read_unseen(source.stamp(0).thread());
+        }
         let Front { bytes, missing } = source.front();
         let stream = &self.streams[dir.index()];
         let found = state.resync(dir, bytes);

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use crate::abi::{self, ConnEnd, ConnOpen, Data, DecodeError, RawBatch, RawEvent};
 use crate::model::batch::SpanBatch;
+use crate::model::conn::Direction;
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{ProcessFact, ProcessRecord, ThreadModel};
 use crate::model::time::ClockOffset;
@@ -234,6 +235,9 @@ impl Decoder {
         }
         let Some((slot, connection)) = self.connections.use_now(data.conn) else {
             self.engine.tally.count(Counter::RecordWithoutOpen);
+            if data.dir == Direction::Recv {
+                self.engine.threads.read_unseen((data.tgid, data.tid));
+            }
             if data.bytes > 0
                 && self.engine.verdicts.last() != Some(&VerdictUpdate::Open(data.conn))
             {

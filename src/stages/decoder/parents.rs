@@ -74,7 +74,7 @@ impl Threads {
             return false;
         };
         reading.open += 1;
-        (reading.changed, reading.losses) = (changed, losses);
+        (reading.changed, reading.losses) = (reading.changed.max(changed), losses);
         reading.last = Some((serial, ctx));
         true
     }
