@@ -219,12 +219,16 @@ static __always_inline void transfer_place(const struct transfer_args *a, struct
 	t->bytes = a->ret;
 }
 
+static __always_inline bool is_closed(struct sock *sk, const struct conn *conn)
+{
+	return conn_tcp(sk, conn) && sk->__sk_common.skc_state == TCP_CLOSE_;
+}
+
 /* Whether a receive that returned 0 is news: the peer's FIN, once. A connection that is closed has
  * told its end. */
 static __always_inline bool eof_is_news(struct sock *sk, struct conn *conn)
 {
-	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_) ||
-	    (conn_tcp(sk, conn) && sk->__sk_common.skc_state == TCP_CLOSE_))
+	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_) || is_closed(sk, conn))
 		return false;
 	conn->eof = 1;
 	return true;
@@ -290,6 +294,7 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	struct conn *conn;
 	__u32 selected;
 	__u32 behind = 0;
+	__u32 over = 0;
 
 	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND))
 		return 0;
@@ -341,10 +346,14 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return 0;
 	}
-	if (!conn->announced && !emit_conn_open(a->sk, conn, stats)) {
-		stat_lost(stats, HOOK_STAT_DATA_OPEN_FAILED);
-		return 0;
+	if (!conn->announced) {
+		if (!emit_conn_open(a->sk, conn, stats)) {
+			stat_lost(stats, HOOK_STAT_DATA_OPEN_FAILED);
+			return 0;
+		}
+		over = is_closed(a->sk, conn);
 	}
+	FORGET(over);
 	/* A body that nobody answers, unless it is over. */
 	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX || begins_like_head(&p) ? CAPTURE_MAX
 										 : CAPTURE_SMALL;
@@ -359,13 +368,16 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	FORGET(behind);
 	t.bytes -= behind;
 	emit_data(a, conn, &t, &p, stats);
-	if (!behind)
-		return 0;
-	stat_inc(stats, HOOK_STAT_CALLS);
-	t.pos += t.bytes;
-	p.skip += t.bytes;
-	t.bytes = behind;
-	transfer_forget(&t, &p);
-	emit_data_class(a, conn, &t, &p, CAPTURE_LARGE, 1, false, stats);
+	if (behind) {
+		stat_inc(stats, HOOK_STAT_CALLS);
+		t.pos += t.bytes;
+		p.skip += t.bytes;
+		t.bytes = behind;
+		transfer_forget(&t, &p);
+		emit_data_class(a, conn, &t, &p, CAPTURE_LARGE, 1, false, stats);
+	}
+	/* Closed before its first call: no other hook will tell. */
+	if (over)
+		emit_conn_end(a->sk, conn, EVENT_KIND_CONN_CLOSE, stats);
 	return 0;
 }

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::agent::{Agent, Span};
 use crate::cases::{both, carry, get, listener, pair};
@@ -311,4 +312,30 @@ fn a_call_whose_request_was_lost_is_no_child_of_the_one_before() {
     assert!(!outcome.spans.iter().any(|s| s.path() == "/lost" && s.is_server()));
     let call = one("/by-lost", true);
     assert!(!call.has_parent(), "{call:?}: {}", outcome.log);
+}
+
+/// Its close came before its first call, when there was nothing to close.
+#[test]
+fn a_connection_that_was_reset_before_its_accept_is_over() {
+    let name = "a_connection_that_was_reset_before_its_accept_is_over";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let (listener, port) = listener();
+    let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &port)]);
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (&client).write_all(&get("/reset")).unwrap();
+    let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(&client, sockopt::Linger, &linger).unwrap();
+    drop(client);
+    let (server, _) = listener.accept().unwrap();
+    assert_eq!((&server).read(&mut [0; 1024]).unwrap(), get("/reset").len());
+    (&server).write_all(&answer(204)).unwrap_err();
+    drop(server);
+    let (client, server) = pair(&listener);
+    exchange(&client, &server, "/behind", 204);
+    let outcome = agent.stop_after(4, |_| true);
+    let wanted = ["client GET /reset 0", "server GET /reset 0"].map(str::to_owned);
+    let wanted: Vec<_> = wanted.into_iter().chain(both("/behind", 204)).collect();
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
+    let call = outcome.spans.iter().find(|s| s.is_client() && s.path() == "/behind").unwrap();
+    assert!(!call.has_parent(), "{call:?}");
 }
