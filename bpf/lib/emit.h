@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* The only C that names the transport. Submits are silent; the reader is woken only when it said
+/* The way into the ring. Submits are silent; the reader is woken only when it said
  * that it sleeps, and how deeply. */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* mmsg_by_tid: which message of a sendmmsg/recvmmsg call a thread is at. Key: tid. Written and
- * read by lib/iov.h; an evicted thread's next message has no payload. */
+ * read by lib/syscall.h; an evicted thread's next message has no payload. */
 #pragma once
 
 #define MMSG_BY_TID_MAX 1024

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* verdict_by_conn: what user space wants of a connection. Key: conn_id. Written by the reader
- * stage on behalf of the decoder, read by handlers/transfer.h. Evicted = default budget. */
+/* verdict_by_conn: what user space wants of a connection. Key: conn_id. Written by the
+ * decoder after each batch, read by handlers/transfer.h. Evicted = default budget. */
 #pragma once
 
 #define VERDICT_BY_CONN_MAX 16384

@@ -170,7 +170,8 @@ fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
         tid: Tid(e.header.tid),
         dir,
         pos: position(e.pos)?,
-        other_pos: position(e.other_pos)?,
+        // Before its first byte, a direction whose FIN is under way stands at -1.
+        other_pos: position(e.other_pos).unwrap_or_default(),
         bytes: e.bytes,
         head,
         tail,
