@@ -205,8 +205,8 @@ pub(super) fn dry_run(config: &LoadConfig, front_end: FrontEnd) -> Result<()> {
     load_front_end(config, front_end, identity, &mut None).map(drop)
 }
 
-/// Names of the agent's programs that are in the kernel now, of every agent on this host.
-pub fn programs_of_this_agent() -> Result<Vec<String>> {
+/// Names of the programs in the kernel now of every agent on this host.
+pub fn programs_of_every_agent() -> Result<Vec<String>> {
     Ok(ProgInfoIter::default()
         .map(|info| info.name.to_string_lossy().into_owned())
         .filter(|name| name.starts_with(PROGRAM_PREFIX))

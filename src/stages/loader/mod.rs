@@ -33,7 +33,7 @@ mod skel {
 
 pub use checks::{Check, FRONT_END_CHECK, check_all};
 pub use features::{Features, SelfIdentity, require_privilege};
-pub use ladder::{Attempt, FrontEnd, LoadConfig, Loaded, load, programs_of_this_agent};
+pub use ladder::{Attempt, FrontEnd, LoadConfig, Loaded, load, programs_of_every_agent};
 pub use maps::{HookStats, KernelMaps};
 
 /// Routes libbpf's own messages to the log: its warnings name the cause of a refused program.
