@@ -105,9 +105,9 @@ counters! {
     InvalidChunkEnd = "decoder_streams_lost" / "chunk_end",
     /// More requests in flight than the protocol's bound.
     InvalidTooManyInFlight = "decoder_streams_lost" / "too_many_in_flight",
-    /// Times a lost stream was found again.
+    /// Times a lost stream, or one that is older than the agent, was found.
     StreamsFound = "decoder_streams_found",
-    /// Bytes that passed while a stream was lost.
+    /// Bytes that passed before a stream was found.
     LostBytes = "decoder_lost_bytes",
 
     // Decoder: connections.

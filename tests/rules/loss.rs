@@ -125,6 +125,23 @@ fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
 }
 
 #[test]
+fn a_response_to_a_request_that_was_not_seen_may_answer_head() {
+    for framing in ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Server: none"] {
+        let mut host = Host::new();
+        host.wire.open(1);
+        host.reserve(1, Recv, 50);
+        host.moves(1, Send, &format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n"));
+        for n in 0..3 {
+            host.moves(1, Recv, &get(&format!("/{n}")));
+            host.moves(1, Send, &ok(framing));
+        }
+        host.pause(250);
+        assert_eq!(host.lines(), ["GET /0 200", "GET /1 200", "GET /2 200"], "{framing}");
+        assert_eq!(host.verdicts, []);
+    }
+}
+
+#[test]
 fn what_a_lost_body_quotes_is_no_message() {
     let mut host = Host::new();
     host.wire.open(1);

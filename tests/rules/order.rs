@@ -109,7 +109,7 @@ fn where_hooks_count_positions_a_response_waits_for_its_request_but_once_in_vain
     host.decode();
     assert_eq!(host.lines(), ["GET /late 200"]);
     for orphans in 1..3 {
-        host.moves(1, Recv, &ok("nobody asked"));
+        host.moves(1, Recv, &ok(""));
         if orphans == 1 {
             host.pause(1000);
         }
@@ -322,6 +322,26 @@ fn the_answer_that_was_under_way_when_the_agent_came_answers_nothing_it_saw() {
     host.decode();
     assert_eq!(host.lines(), ["GET /next 200"]);
     assert_eq!(host.count(Counter::ResponseWithoutRequest), 1);
+}
+
+#[test]
+fn what_an_upload_that_was_under_way_leaves_in_front_of_a_request_line_is_no_method() {
+    let answer = |status: u16| format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+    for answers_first in [false, true] {
+        let mut host = Host::new();
+        host.reopen(1);
+        if answers_first {
+            host.moves(1, Send, "HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        host.moves(1, Recv, "TpasswordOPTIONS /second HTTP/1.1\r\nHost: h\r\n\r\n");
+        host.moves(1, Send, &answer(400));
+        host.moves(1, Send, &answer(301));
+        host.moves(1, Recv, "PROPFIND /third HTTP/1.1\r\nHost: h\r\n\r\n");
+        host.moves(1, Send, &answer(207));
+        host.decode();
+        assert_eq!(host.lines(), ["PROPFIND /third 207"]);
+        assert_eq!(host.count(Counter::ResponseWithoutRequest), 2);
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) enum Asked {
     Head,
     /// `CONNECT`: a 2xx response opens a tunnel.
     Connect,
+    /// A request that was not seen: nothing tells whether the response has a body.
+    Unseen,
 }
 
 /// Whose process is observed: which positions were read before anybody could act on the call.
@@ -139,7 +141,7 @@ impl Exchanges {
             None if at.other_to_come => return Answer::Wait,
             None => {
                 self.unclaimed = Some(at.other);
-                Answer::To(self.number(), Asked::Plain)
+                Answer::To(self.number(), Asked::Unseen)
             }
         };
         self.since = at.own.saturating_add(1);

@@ -35,6 +35,7 @@
 //! | a body behind HEAD, 204, 304, 1xx | there is none, whatever the header says |
 //! | 1xx but 101 | passed over |
 //! | a response that was read before a request was sent | does not answer it |
+//! | a response to a request that was not seen | lost behind its head, for it may answer `HEAD` |
 //! | behind a loss, a response to one of several requests under way | `ambiguous`: see [`exchanges`] |
 //! | 101, or 2xx behind CONNECT | the exchange is whole; then [`Step::Tunnel`] |
 //! | bytes behind CONNECT or `Upgrade` before the answer | wait for it |
@@ -425,6 +426,7 @@ impl Http1Conn {
             _ if self.tunnel => Body::NONE,
             (_, 204) => head.no_body(false),
             (Asked::Head, _) | (_, 304) => head.no_body(true),
+            (Asked::Unseen, _) => head.body_in_doubt(),
             _ => head.response_body(),
         };
         let (consumed, body, end) = self.side(dir).begin(head, body);
@@ -470,6 +472,14 @@ impl HeadRead<'_> {
     fn no_body(&self, counts: bool) -> Body {
         let size = self.declared().filter(|_| counts).unwrap_or(0);
         Body { length: 0, size: Some(size), then: self.cut.unwrap_or_default() }
+    }
+
+    /// A body, or none, whatever the header says.
+    fn body_in_doubt(&self) -> Body {
+        match self.declared() {
+            Some(0) => self.no_body(false),
+            _ => Body::of(State::Broken(None)),
+        }
     }
 
     fn declared(&self) -> Option<u64> {

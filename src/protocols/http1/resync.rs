@@ -1,16 +1,16 @@
 //! Finding the next message after a loss.
 
 use super::MAX_HEAD;
-use super::head::{StartLine, is_token, line_content, line_end};
-use super::span::known_method;
+use super::head::{StartLine, is_token, line_content, line_end, long_request};
 
 /// What ends a chunked body without trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Offset in `buf` of the next plausible message start: at the front or behind a line end, a
 /// whole start line of the kind that moves in this direction, followed by what looks like a
-/// header line, the end of the head, or nothing yet. A request counts with a registered method
-/// only: what is left of a body in front of `GET` would make a method of its own.
+/// header line, the end of the head, or nothing yet; or the beginning of a request line whose end
+/// is out of sight. A request counts with a registered method only: what is left of a body in
+/// front of `GET` would make a method of its own.
 ///
 /// `requests` tells the kind, `None` when that is not known yet. When the stream was lost
 /// `in_chunked`, a buffer that ends with the last chunk ends the message: its whole length is
@@ -23,6 +23,9 @@ pub(super) fn find(requests: Option<bool>, in_chunked: bool, buf: &[u8]) -> Opti
         }
         at = end;
     }
+    if requests != Some(false) && buf.get(at..).and_then(long_request).is_some() {
+        return Some(at);
+    }
     (in_chunked && ends_with_last_chunk(buf)).then_some(buf.len())
 }
 
@@ -32,11 +35,29 @@ fn is_start(requests: Option<bool>, line: &[u8]) -> bool {
     }
     match StartLine::read(line_content(line)) {
         Ok(StartLine::Request { method, .. }) => {
-            requests != Some(false) && known_method(method).is_some()
+            requests != Some(false) && is_registered(method)
         }
         Ok(StartLine::Response { .. }) => requests != Some(true),
         Err(_) => false,
     }
+}
+
+/// The methods of the [IANA registry], and `PURGE`, which caches know.
+///
+/// [IANA registry]: https://www.iana.org/assignments/http-methods
+fn is_registered(method: &[u8]) -> bool {
+    #[rustfmt::skip]
+    let registered = matches!(
+        method,
+        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE"
+        | b"PATCH" | b"QUERY" | b"PURGE"
+        | b"ACL" | b"BASELINE-CONTROL" | b"BIND" | b"CHECKIN" | b"CHECKOUT" | b"COPY" | b"LABEL"
+        | b"LINK" | b"LOCK" | b"MERGE" | b"MKACTIVITY" | b"MKCALENDAR" | b"MKCOL"
+        | b"MKREDIRECTREF" | b"MKWORKSPACE" | b"MOVE" | b"ORDERPATCH" | b"PROPFIND"
+        | b"PROPPATCH" | b"REBIND" | b"REPORT" | b"SEARCH" | b"UNBIND" | b"UNCHECKOUT"
+        | b"UNLINK" | b"UNLOCK" | b"UPDATE" | b"UPDATEREDIRECTREF" | b"VERSION-CONTROL"
+    );
+    registered
 }
 
 /// Whether `rest` begins like a header line or ends the head.

@@ -191,8 +191,10 @@ impl Connection {
                     let mut state = kind.new_conn();
                     if self.adopted {
                         // What was under way is as if it had been lost.
-                        state.reset(Direction::Send);
-                        state.reset(Direction::Recv);
+                        for dir in [Direction::Send, Direction::Recv] {
+                            state.reset(dir);
+                            self.streams[dir.index()].lost = true;
+                        }
                     }
                     self.proto = Proto::Known(state);
                     self.retry[dir.flip().index()] = true;
@@ -229,9 +231,7 @@ impl Connection {
             return Next::Keep;
         }
         let Proto::Known(state) = &self.proto else { return Next::Keep };
-        if dir == Direction::Recv {
-            engine.threads.read_unseen(source.stamp(0).thread());
-        }
+        self.may_hide_a_request(dir, source.stamp(0), engine);
         let Front { bytes, missing } = source.front();
         let stream = &self.streams[dir.index()];
         let found = state.resync(dir, bytes);
@@ -256,6 +256,14 @@ impl Connection {
         let last = stream.last;
         self.message_over(dir, last, engine, out);
         Next::Again
+    }
+
+    /// What a call moved in a direction that is not followed may have been a request.
+    fn may_hide_a_request(&self, dir: Direction, call: Stamp, engine: &mut Engine) {
+        let asks = self.pairing.requests(&engine.exchanges) == Some(Direction::Send);
+        if dir == Direction::Recv && !asks {
+            engine.threads.read_unseen(call.thread());
+        }
     }
 
     /// Whether what a call moved in a lost direction, while the other one stood at `other`, still
@@ -449,9 +457,8 @@ impl Connection {
             // What was counted so far is not its size.
             message.describe_end = false;
         }
-        if dir == Direction::Recv {
-            engine.threads.read_unseen(now.thread());
-        } else {
+        self.may_hide_a_request(dir, now, engine);
+        if dir == Direction::Send {
             // An answer that is not followed may be the last thing done for its request.
             self.for_each_open(engine, Engine::doubt_thread);
         }
