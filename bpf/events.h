@@ -19,6 +19,8 @@ enum event_limit {
 	/* Bytes captured in one direction without an answer before captures of what does not
 	   begin like a head shrink to CAPTURE_SMALL. */
 	CAPTURE_RUN_MAX = 65536,
+	/* A connection that says nothing of interest is looked at again after so long a pause. */
+	IDLE_REOPEN_MS = 5000,
 	/* User buffers of one call that are walked (readv, writev, sendmsg …): by the system call's
 	   own array, and by the kernel's iterator, where kernels without bpf_loop (before 5.17)
 	   must do. */

@@ -430,6 +430,7 @@ fn loader_loop(
 
 fn enter_verdict(maps: &KernelMaps, verdict: VerdictUpdate) {
     match verdict {
+        VerdictUpdate::Capture(conn) => maps.want_all(conn),
         VerdictUpdate::Nothing(conn) => maps.want_nothing(conn),
         VerdictUpdate::Open(conn) => maps.want_open(conn),
         VerdictUpdate::SkipUntil(conn, dir, until) => maps.skip_until(conn, dir, until),

@@ -5,8 +5,6 @@
 #include "maps/own_ends.h"
 #include "lib/conn_store.h"
 
-#define IDLE_REOPEN_NS 5000000000ULL /* a connection without records is looked at again after */
-
 static __always_inline bool peer_is_agent(struct sock *sk)
 {
 	struct end_key key = {};

@@ -71,7 +71,7 @@ static __always_inline bool verdict_nothing(struct conn *conn)
 	now = bpf_ktime_get_ns();
 	idle = now - conn->last_ktime;
 	conn->last_ktime = now;
-	if (idle < IDLE_REOPEN_NS || idle == now)
+	if (idle < IDLE_REOPEN_MS * 1000000ULL || idle == now)
 		return true;
 	bpf_map_delete_elem(&verdict_by_conn, &conn->id);
 	conn->nothing = 0;

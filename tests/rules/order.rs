@@ -248,11 +248,13 @@ fn a_connection_with_another_protocol_is_given_up_after_four_records() {
     assert_eq!(host.count(Counter::NotAKnownProtocol), 1);
     assert_eq!(host.count(Counter::RecordNothing), 1);
     // The kernel shows it again after a pause: it is probed again.
-    host.pause(1001);
+    host.pause(5001);
     host.moves(1, Recv, &get("/later"));
     host.moves(1, Send, &ok(""));
     host.decode();
     assert_eq!(host.lines(), ["GET /later 200"]);
+    let conn = ConnId(1);
+    assert_eq!(host.verdicts, [VerdictUpdate::Nothing(conn), VerdictUpdate::Capture(conn)]);
     host.close(1);
     host.decode();
     assert_eq!(host.decoder.ledger()[0].in_flight, 0);
@@ -264,7 +266,7 @@ fn a_connection_given_up_and_shown_again_only_in_part_closes_at_once() {
     let mut host = Host::new();
     host.wire.open(1);
     (0..4).for_each(|_| host.moves(1, Recv, "not http\n"));
-    host.pause(1001);
+    host.pause(5001);
     host.reserve(1, Send, 500); // left out by the kernel
     host.moves(1, Recv, &get("/again"));
     host.close(1);

@@ -5,6 +5,7 @@ use super::pair::{Pairing, Phase};
 use super::record::{Record, Source, Stamp};
 use super::stream::{InProgress, Place, Stream};
 use super::verdicts::VerdictUpdate;
+use crate::abi::types::event_limit;
 use crate::abi::{ConnEnd, ConnOpen, Data};
 use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
@@ -18,8 +19,9 @@ pub(super) const GAP_NS: u64 = 250_000_000;
 pub(super) const BLOCKED_NS: u64 = 1_000_000_000;
 /// How long a closed connection waits for what arrived and was not read yet, in batch time.
 pub(super) const CLOSING_NS: u64 = 5_000_000_000;
-/// How long a connection that was given up must be silent before it is probed again.
-pub(super) const NOTHING_IDLE_NS: u64 = 1_000_000_000;
+/// How long a connection that was given up must be silent before it is probed again, here as in
+/// the kernel.
+const NOTHING_IDLE_NS: u64 = event_limit::IDLE_REOPEN_MS.0 as u64 * 1_000_000;
 /// Data records that may fail the probes of a connection seen from its birth.
 pub(super) const PROBES_FROM_BIRTH: u8 = 4;
 /// Data records that may fail the probes of a connection that may be inside a message.
@@ -88,7 +90,7 @@ impl Connection {
 
     /// Takes a data record.
     pub(super) fn data(&mut self, data: &Data<'_>, engine: &mut Engine, out: &mut SpanBatch) {
-        if let Some(reason) = self.ignores(data) {
+        if let Some(reason) = self.ignores(data, engine) {
             engine.tally.count(reason);
             return;
         }
@@ -107,7 +109,7 @@ impl Connection {
     }
 
     /// Why the record is not looked at, if so.
-    fn ignores(&mut self, data: &Data<'_>) -> Option<Counter> {
+    fn ignores(&mut self, data: &Data<'_>, engine: &mut Engine) -> Option<Counter> {
         match &mut self.proto {
             Proto::Tunnel => Some(Counter::RecordTunnel),
             Proto::Nothing(last) => {
@@ -120,6 +122,8 @@ impl Connection {
                 self.adopted = true;
                 self.streams = [Stream::default(), Stream::default()];
                 self.streams.iter_mut().for_each(|s| s.adopt = true);
+                // The kernel may not have heard of the old verdict yet.
+                engine.verdict(VerdictUpdate::Capture(self.ends.id));
                 None
             }
             Proto::Undecided(_) | Proto::Known(_) => None,

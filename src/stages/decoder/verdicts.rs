@@ -6,6 +6,8 @@ use crate::model::ids::{ConnId, StreamPos};
 /// An update of one connection's verdict in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerdictUpdate {
+    /// Records of every call again.
+    Capture(ConnId),
     /// No records of this connection until it was idle.
     Nothing(ConnId),
     /// An open record before the next one: the connection is not known (any more).

@@ -112,6 +112,11 @@ impl KernelMaps {
         Ok(())
     }
 
+    /// Records of every call of this connection.
+    pub fn want_all(&self, conn: ConnId) {
+        self.set_verdict(conn, types::verdict::default());
+    }
+
     /// No records of this connection until it was idle.
     pub fn want_nothing(&self, conn: ConnId) {
         let mode = types::verdict_mode::VERDICT_NOTHING.0;
