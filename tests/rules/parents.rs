@@ -166,10 +166,28 @@ fn a_request_that_is_passed_over_takes_the_parent_away() {
     host.call(3, Recv, b"GET /cut HTTP/1.1\r\nHo", 100, b"");
     answered(&mut host, 3);
     asked(&mut host, 1, &get("/in"));
-    host.moves(3, Recv, "PROPFIND /passed HTTP/1.1\r\nHost: h\r\n\r\n");
+    host.moves(3, Recv, "XYZZY /passed HTTP/1.1\r\nHost: h\r\n\r\n");
     call(&mut host, 2, &get("/out"));
     answered(&mut host, 1);
     host.decode();
+    is_root(&host, "/out");
+}
+
+/// Its requests are not seen any more, and the kernel is asked not to show them.
+#[test]
+fn a_connection_given_up_takes_the_parents_of_its_process_away() {
+    let mut host = Host::new();
+    host.wire.open(3);
+    host.call(3, Recv, b"PUT /0 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 2000, b"");
+    for n in 1..4 {
+        host.moves(3, Send, &ok(""));
+        host.moves(3, Recv, &get(&format!("/{n}")));
+    }
+    asked(&mut host, 1, &get("/in"));
+    call(&mut host, 2, &get("/out"));
+    answered(&mut host, 1);
+    host.decode();
+    assert_eq!(host.count(Counter::PairingAmbiguous), 1);
     is_root(&host, "/out");
 }
 

@@ -42,6 +42,11 @@ impl<K: Eq + Hash, V> BoundedMap<K, V> {
     pub(super) fn remove(&mut self, key: &K) {
         self.map.remove(key);
     }
+
+    /// Forgets every key of which `keep` is false.
+    pub(super) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        self.map.retain(|key, _| keep(key));
+    }
 }
 
 #[cfg(test)]

@@ -316,7 +316,7 @@ impl Connection {
         let progress = state.step(dir, input, &mut messages);
         let Messages { made, full, gave_up, .. } = messages;
         if full {
-            self.give_up(Proto::Nothing(now.at), Counter::ExchangesFull, engine, out);
+            self.give_up_unseen(now, Counter::ExchangesFull, engine, out);
             return Next::Again;
         }
         if gave_up {
@@ -344,13 +344,28 @@ impl Connection {
             }
             Progress::Tunnel => self.give_up(Proto::Tunnel, Counter::Tunnels, engine, out),
             Progress::Ambiguous => {
-                self.give_up(Proto::Nothing(now.at), Counter::PairingAmbiguous, engine, out);
+                self.give_up_unseen(now, Counter::PairingAmbiguous, engine, out);
             }
             Progress::Invalid(rule) => self.lose(dir, malformed(rule), now, engine, out),
             // Steps that do not move are losses, too: nothing else ends them.
             _ => self.lose(dir, Counter::StreamsLost, now, engine, out),
         }
         Next::Again
+    }
+
+    /// The connection goes on with messages that nobody looks at. The threads of a server that
+    /// reads them tell nothing any more.
+    fn give_up_unseen(
+        &mut self,
+        now: Stamp,
+        why: Counter,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
+        if self.pairing.requests(&engine.exchanges) != Some(Direction::Send) {
+            engine.distrust_threads(now.tgid);
+        }
+        self.give_up(Proto::Nothing(now.at), why, engine, out);
     }
 
     /// Where the next byte of `dir` lies, whose call saw the other direction at `other`.

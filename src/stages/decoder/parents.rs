@@ -61,9 +61,10 @@ impl Threads {
         self.moving.get_or_insert(tgid, || ()).is_some()
     }
 
-    /// The process became another program, or ended.
+    /// The process became another program, or ended: nobody works on its requests any more.
     pub(super) fn forget(&mut self, tgid: Tgid) {
         self.moving.remove(&tgid);
+        self.by_thread.retain(|(of, _)| *of != tgid);
     }
 
     /// `reader` read the request of exchange `serial`. `false` = no room.
@@ -173,7 +174,17 @@ mod tests {
         assert!(threads.moves(T.0));
         assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
         threads.forget(T.0);
-        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+        threads.read(at(1), 2, ctx(2));
+        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(2)));
+    }
+
+    #[test]
+    fn a_process_that_ended_leaves_nothing_to_one_that_gets_its_ids() {
+        let mut threads = Threads::new(4);
+        threads.read(at(1), 1, ctx(1));
+        threads.forget(T.0);
+        assert_eq!(threads.parent(at(9)), Parent::None);
+        threads.done(T, 1, KtimeNs(10));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use crate::model::ids::KtimeNs;
 
-/// A table slot that wants to be looked at when batch time passes a deadline. Each slot is queued
-/// at most once (the connection keeps the mark), so the table bounds the queue.
+/// A table slot that wants to be looked at when batch time passes a deadline. A connection is
+/// queued at most once (it keeps the mark); one that ends leaves its entry until that is due.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     queue: BinaryHeap<Reverse<(KtimeNs, u32)>>,
