@@ -126,11 +126,18 @@ fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
 
 #[test]
 fn a_response_to_a_request_that_was_not_seen_may_answer_head() {
-    for framing in ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Server: none"] {
+    for (framing, body) in [
+        ("Content-Length: 1000000", ""),
+        ("Content-Length: 31", "HTTP is what this text tells of"),
+        ("Transfer-Encoding: chunked", ""),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"),
+        ("Server: none", ""),
+    ] {
         let mut host = Host::new();
         host.wire.open(1);
         host.reserve(1, Recv, 50);
         host.moves(1, Send, &format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n"));
+        host.call(1, Send, body.as_bytes(), 0, b"");
         for n in 0..3 {
             host.moves(1, Recv, &get(&format!("/{n}")));
             host.moves(1, Send, &ok(framing));

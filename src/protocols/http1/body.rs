@@ -25,7 +25,7 @@ pub(super) enum Chunked {
     /// The line end behind a chunk's data, of which this many bytes are left.
     DataEnd(u8),
     /// A trailer line or the empty line that ends the body; so many bytes of trailers before it.
-    Trailers(usize),
+    Trailers(u16),
     /// Nothing: the body is over.
     Done,
 }
@@ -93,6 +93,7 @@ impl Chunked {
                 Ok((used, 0))
             }
             Self::Trailers(before) => {
+                let before = usize::from(before);
                 let Some(end) = line_end(bytes, 0) else {
                     let long = before.saturating_add(bytes.len()) > MAX_TRAILERS;
                     return Err(if long {
@@ -106,6 +107,7 @@ impl Chunked {
                 if so_far > MAX_TRAILERS && !empty {
                     return Err(Stop::Broken(Malformed::HeadTooLarge));
                 }
+                let so_far = u16::try_from(so_far).unwrap_or(u16::MAX);
                 *self = if empty { Self::Done } else { Self::Trailers(so_far) };
                 Ok((end, 0))
             }

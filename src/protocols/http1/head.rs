@@ -119,7 +119,8 @@ pub(super) fn probe(head: &[u8]) -> Verdict {
     }
 }
 
-const VERSION: &[u8] = b"HTTP/1.";
+/// What a response begins with, but for its minor version.
+pub(super) const VERSION: &[u8] = b"HTTP/1.";
 /// RFC 9113 section 3.4: no request of HTTP/1 begins so, whatever follows.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 

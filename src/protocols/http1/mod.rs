@@ -35,7 +35,7 @@
 //! | a body behind HEAD, 204, 304, 1xx | there is none, whatever the header says |
 //! | 1xx but 101 | passed over |
 //! | a response that was read before a request was sent | does not answer it |
-//! | a response to a request that was not seen | lost behind its head, for it may answer `HEAD` |
+//! | a response to a request that was not seen | its body is as its head says, unless another response follows that (`HEAD`) |
 //! | behind a loss, a response to one of several requests under way | `ambiguous`: see [`exchanges`] |
 //! | 101, or 2xx behind CONNECT | the exchange is whole; then [`Step::Tunnel`] |
 //! | bytes behind CONNECT or `Upgrade` before the answer | wait for it |
@@ -110,8 +110,21 @@ enum State {
     Chunked(Chunked),
     /// A body that the end of the connection ends.
     UntilEnd,
+    /// A body, or none: the request may have been `HEAD`.
+    InDoubt { framing: Framing, length: u64 },
     /// A message whose end cannot be found, for a broken rule or for want of bytes.
     Broken(Option<Malformed>),
+}
+
+/// How the head of a message announces its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// Of known length.
+    Length,
+    /// In chunks.
+    Chunked,
+    /// Until the connection ends.
+    UntilEnd,
 }
 
 /// Whether a direction's stream was lost and no head was found since.
@@ -197,7 +210,7 @@ impl Protocol for Http1 {
             return Step::Tunnel;
         }
         let side = conn.side(dir);
-        match &mut side.state {
+        match side.state {
             State::Head => {
                 let step = conn.parse_head(dir, input);
                 if matches!(step, Step::Lost | Step::Invalid(_)) && conn.requests == Some(dir) {
@@ -205,15 +218,10 @@ impl Protocol for Http1 {
                 }
                 step
             }
-            State::Chunked(chunked) => {
-                let step = chunked.step(input, side.seen.get_or_insert(0));
-                if let Step::Part { last: true, .. } = step {
-                    side.state = State::Head;
-                }
-                step
-            }
+            State::Chunked(chunked) => side.pass_chunked(chunked, input),
             State::UntilEnd => side.pass_until_end(input),
-            State::Broken(Some(rule)) => Step::Invalid(*rule),
+            State::InDoubt { framing, length } => side.settle_doubt(framing, length, input),
+            State::Broken(Some(rule)) => Step::Invalid(rule),
             State::Broken(None) => Step::Lost,
         }
     }
@@ -474,12 +482,16 @@ impl HeadRead<'_> {
         Body { length: 0, size: Some(size), then: self.cut.unwrap_or_default() }
     }
 
-    /// A body, or none, whatever the header says.
+    /// RFC 9112 section 6.3 for a response that has a body as its head says, or none.
     fn body_in_doubt(&self) -> Body {
-        match self.declared() {
-            Some(0) => self.no_body(false),
-            _ => Body::of(State::Broken(None)),
-        }
+        let body = self.response_body();
+        let framing = match body.then {
+            State::Head if body.length > 0 => Framing::Length,
+            State::Chunked(_) => Framing::Chunked,
+            State::UntilEnd => Framing::UntilEnd,
+            _ => return body,
+        };
+        Body::of(State::InDoubt { framing, length: body.length })
     }
 
     fn declared(&self) -> Option<u64> {
@@ -517,6 +529,39 @@ impl Side {
         self.scanned = 0;
         self.state = head.cut.unwrap_or(then);
         Step::Skip { consumed: wire(head.bytes) }
+    }
+
+    /// A body in chunks.
+    fn pass_chunked<M>(&mut self, mut chunked: Chunked, input: Input<'_>) -> Step<M> {
+        let step = chunked.step(input, self.seen.get_or_insert(0));
+        let over = matches!(step, Step::Part { last: true, .. });
+        self.state = if over { State::Head } else { State::Chunked(chunked) };
+        step
+    }
+
+    /// Behind a head with `framing` comes its body, or the next response where there is none.
+    fn settle_doubt<M>(&mut self, framing: Framing, length: u64, input: Input<'_>) -> Step<M> {
+        if input.bytes.is_empty() && !input.ended {
+            return starved(input);
+        }
+        if input.bytes.is_empty() || input.bytes.starts_with(head::VERSION) {
+            self.state = State::Head;
+            return Step::Part { consumed: 0, last: true };
+        }
+        if head::VERSION.starts_with(input.bytes) && !input.ended {
+            return starved(input);
+        }
+        match framing {
+            Framing::Length => {
+                self.state = State::Head;
+                Step::Part { consumed: length, last: true }
+            }
+            Framing::Chunked => self.pass_chunked(Chunked::Size, input),
+            Framing::UntilEnd => {
+                self.state = State::UntilEnd;
+                self.pass_until_end(input)
+            }
+        }
     }
 
     /// A body that the end of the connection ends.

@@ -34,9 +34,7 @@ fn is_start(requests: Option<bool>, line: &[u8]) -> bool {
         return false;
     }
     match StartLine::read(line_content(line)) {
-        Ok(StartLine::Request { method, .. }) => {
-            requests != Some(false) && is_registered(method)
-        }
+        Ok(StartLine::Request { method, .. }) => requests != Some(false) && is_registered(method),
         Ok(StartLine::Response { .. }) => requests != Some(true),
         Err(_) => false,
     }
