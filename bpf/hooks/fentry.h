@@ -48,14 +48,34 @@ int BPF_PROG(obi_fx_recv6, struct sock *sk, struct msghdr *msg, size_t len, int 
 	return transfer_by_msg(sk, msg, len, flags, ret, DATA_DIRECTION_RECV);
 }
 
+static __always_inline int transfer_bare(struct sock *sk, int ret, __u8 dir)
+{
+	struct transfer_args a = {.sk = sk, .ret = ret, .dir = dir};
+
+	return handle_transfer(&a);
+}
+
 /* sendfile and splice before 6.5 (kernel commit dc97391e6610 removed sendpage). */
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(obi_fx_sendpage, struct sock *sk, struct page *page, int offset, size_t size,
 	     int flags, int ret)
 {
-	struct transfer_args a = {.sk = sk, .ret = ret, .dir = DATA_DIRECTION_SEND};
+	return transfer_bare(sk, ret, DATA_DIRECTION_SEND);
+}
 
-	return handle_transfer(&a);
+SEC("fexit/unix_stream_sendpage")
+int BPF_PROG(obi_fx_usendpg, struct socket *sock, struct page *page, int offset, size_t size,
+	     int flags, int ret)
+{
+	return transfer_bare(sock->sk, ret, DATA_DIRECTION_SEND);
+}
+
+/* TCP counts what is spliced out of it; for a unix socket the hooks do. */
+SEC("fexit/unix_stream_splice_read")
+int BPF_PROG(obi_fx_usplice, struct socket *sock, loff_t *from, struct pipe_inode_info *pipe,
+	     size_t size, unsigned int flags, ssize_t ret)
+{
+	return transfer_bare(sock->sk, ret, DATA_DIRECTION_RECV);
 }
 
 SEC("fexit/unix_stream_sendmsg")

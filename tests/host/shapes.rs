@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::agent::{Agent, EVERYTHING, Span};
+use crate::conversation::front_ends;
 use crate::load::Client;
 use crate::servers::{self, Server, free_port};
 use crate::turn::{Need, app, enter, scratch};
@@ -36,21 +37,45 @@ fn lines(spans: &[Span], prefix: &str) -> Vec<String> {
 fn every_system_call_that_moves_bytes_gives_both_spans_and_exact_sizes() {
     let name = "every_system_call_that_moves_bytes_gives_both_spans_and_exact_sizes";
     let Some(_turn) = enter(name, &[Need::App("syscalls")]) else { return };
-    let port = free_port();
-    let agent = Agent::start(&[EVERYTHING]);
-    servers::run(Command::new(app("syscalls")).arg(port.to_string()));
-    let of_port = |s: &Span| s.host_port == port.to_string();
-    let outcome = agent.stop_after(2 * WAYS.len(), of_port);
-    let spans: Vec<_> = outcome.spans.into_iter().filter(of_port).collect();
-    let mut wanted: Vec<_> = WAYS
-        .iter()
-        .flat_map(|way| ["client", "server"].map(|role| format!("{role} POST /{way} 200")))
-        .collect();
+    for (asked, chosen) in front_ends() {
+        let port = free_port().to_string();
+        every_way(&asked, &chosen, &port, &WAYS, |span| span.host_port == port);
+    }
+}
+
+#[test]
+fn every_system_call_that_moves_bytes_over_a_unix_socket_gives_both_spans() {
+    let name = "every_system_call_that_moves_bytes_over_a_unix_socket_gives_both_spans";
+    let Some(_turn) = enter(name, &[Need::App("syscalls")]) else { return };
+    let dir = scratch();
+    let path = dir.path().join("socket");
+    for (asked, chosen) in front_ends() {
+        // Only TCP knows MSG_TRUNC, and no tracepoint tells of a splice out of a unix socket.
+        let seen = |way: &&str| *way != "trunc" && (chosen == "fentry" || *way != "splice-in");
+        let unix: Vec<_> = WAYS.into_iter().filter(seen).collect();
+        every_way(&asked, &chosen, path.to_str().unwrap(), &unix, |_| true);
+    }
+}
+
+fn every_way(asked: &str, chosen: &str, at: &str, ways: &[&str], of: impl Fn(&Span) -> bool) {
+    let agent = Agent::start(&[EVERYTHING, ("OTEL_EBPF_BPF_FRONT_END", asked)]);
+    assert_eq!(agent.front_end(), chosen, "{}", agent.log());
+    servers::run(Command::new(app("syscalls")).arg(at));
+    let way = |s: &Span| s.path().trim_start_matches('/').trim_end_matches("/again").to_owned();
+    let ours = |s: &Span| ways.contains(&way(s).as_str()) && of(s);
+    let outcome = agent.stop_after(4 * ways.len(), ours);
+    let spans: Vec<_> = outcome.spans.into_iter().filter(ours).collect();
+    let mut wanted = Vec::new();
+    for way in ways {
+        for turn in ["", "/again"] {
+            wanted.extend(["client", "server"].map(|role| format!("{role} POST /{way}{turn} 200")));
+        }
+    }
     wanted.sort();
-    assert_eq!(lines(&spans, "/"), wanted);
+    assert_eq!(lines(&spans, "/"), wanted, "{chosen}");
     for span in spans.iter().filter(|s| s.is_server()) {
         let sizes = [span.attribute("contentLen"), span.attribute("responseLen")];
-        assert_eq!(sizes, [BODY, BODY], "{}", span.line());
+        assert_eq!(sizes, [BODY, BODY], "{chosen} {}", span.line());
     }
 }
 

@@ -294,12 +294,14 @@ fn choose_programs(
     p.obi_fx_send.set_autoload(fentry);
     p.obi_fx_usend.set_autoload(fentry);
     p.obi_fx_urecv.set_autoload(fentry);
+    p.obi_fx_usplice.set_autoload(fentry);
     p.obi_fx_urelease.set_autoload(fentry);
     let functions = if fentry { SocketFunctions::find()? } else { SocketFunctions::default() };
     p.obi_fx_recv4.set_autoload(functions.recv_parameters == 4);
     p.obi_fx_recv5.set_autoload(functions.recv_parameters == 5);
     p.obi_fx_recv6.set_autoload(functions.recv_parameters == 6);
     p.obi_fx_sendpage.set_autoload(functions.has_sendpage);
+    p.obi_fx_usendpg.set_autoload(functions.has_sendpage);
     Ok(())
 }
 
@@ -340,7 +342,9 @@ fn attached_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a 
             &p.obi_fx_recv6,
             &p.obi_fx_sendpage,
             &p.obi_fx_usend,
+            &p.obi_fx_usendpg,
             &p.obi_fx_urecv,
+            &p.obi_fx_usplice,
             &p.obi_fx_urelease,
         ]),
     }

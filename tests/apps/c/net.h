@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define HEAD_MAX 16384
@@ -51,6 +52,36 @@ static inline int connect_to(int port)
 
 	must(connect(fd, (struct sockaddr *)&address, sizeof(address)), "connect");
 	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), "TCP_NODELAY");
+	return fd;
+}
+
+/* A unix stream socket, and the address of `path`. */
+static inline int unix_socket(const char *path, struct sockaddr_un *address)
+{
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path))
+		errx(2, "the path is too long");
+	strcpy(address->sun_path, path);
+	return must(socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+}
+
+static inline int listen_on_path(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = unix_socket(path, &address);
+
+	unlink(path);
+	must(bind(fd, (struct sockaddr *)&address, sizeof(address)), "bind");
+	must(listen(fd, 128), "listen");
+	return fd;
+}
+
+static inline int connect_to_path(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = unix_socket(path, &address);
+
+	must(connect(fd, (struct sockaddr *)&address, sizeof(address)), "connect");
 	return fd;
 }
 

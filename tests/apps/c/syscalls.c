@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every way to move bytes over a socket: syscalls PORT
+/* Every way to move bytes over a socket: syscalls PORT | syscalls PATH
  *
- * For each way a client thread and a server thread of this process exchange POST /WAY with a
- * body of BODY bytes, answered with as many, on a connection of their own. Where the way has no
- * counterpart in the other direction (sendfile, splice, MSG_TRUNC) the other side uses plain
- * send and recv. READY is printed behind the last exchange; the connections stay open until then.
+ * For each way a client thread and a server thread of this process exchange POST /WAY and
+ * POST /WAY/again with a body of BODY bytes, answered with as many, on a connection of their own:
+ * TCP, or a unix stream socket at PATH. Where the way has no counterpart in the other direction
+ * (sendfile, splice, MSG_TRUNC) the other side uses plain send and recv. READY is printed behind
+ * the last exchange; the connections stay open until then.
  */
 #include "net.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -202,10 +204,15 @@ static const struct way ways[] = {
 	{"splice-out", by_write, by_splice, by_read},
 	{"splice-in", by_write, by_write, from_splice},
 	{"peek", by_send, by_send, by_peek},
+	/* Only TCP discards without a buffer (tcp(7)). */
 	{"trunc", by_send, by_send, by_trunc},
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+static const char *turns[] = {"", "/again"};
+
+#define TURNS (sizeof(turns) / sizeof(turns[0]))
 
 /* Takes a head a byte at a time, so that none of the body goes with it. */
 static void recv_head(int fd)
@@ -257,16 +264,31 @@ static void recv_message(int fd, const struct way *way)
 	way->recv_body(fd, body, BODY);
 }
 
-static void *client_thread(void *port)
+/* A port, or a path. */
+static bool is_path(const char *address)
 {
+	return address[0] == '/';
+}
+
+static size_t ways_over(const char *address)
+{
+	return is_path(address) ? WAYS - 1 : WAYS;
+}
+
+static void *client_thread(void *argument)
+{
+	const char *address = argument;
 	char start[64];
 
-	for (size_t i = 0; i < WAYS; i++) {
-		int fd = connect_to((long)port);
+	for (size_t i = 0; i < ways_over(address); i++) {
+		int fd = is_path(address) ? connect_to_path(address) : connect_to(atoi(address));
 
-		snprintf(start, sizeof(start), "POST /%s HTTP/1.1", ways[i].name);
-		send_message(fd, &ways[i], start);
-		recv_message(fd, &ways[i]);
+		for (size_t turn = 0; turn < TURNS; turn++) {
+			snprintf(start, sizeof(start), "POST /%s%s HTTP/1.1", ways[i].name,
+				 turns[turn]);
+			send_message(fd, &ways[i], start);
+			recv_message(fd, &ways[i]);
+		}
 	}
 	return NULL;
 }
@@ -276,18 +298,20 @@ int main(int argc, char **argv)
 	pthread_t client;
 
 	if (argc != 2)
-		errx(2, "usage: syscalls PORT");
+		errx(2, "usage: syscalls PORT | syscalls PATH");
 
-	long port = atoi(argv[1]);
-	int listener = listen_on(port, 0);
+	const char *address = argv[1];
+	int listener = is_path(address) ? listen_on_path(address) : listen_on(atoi(address), 0);
 
-	if (pthread_create(&client, NULL, client_thread, (void *)port))
+	if (pthread_create(&client, NULL, client_thread, argv[1]))
 		errx(1, "pthread_create");
-	for (size_t i = 0; i < WAYS; i++) {
+	for (size_t i = 0; i < ways_over(address); i++) {
 		int fd = must(accept(listener, NULL, NULL), "accept");
 
-		recv_message(fd, &ways[i]);
-		send_message(fd, &ways[i], "HTTP/1.1 200 OK");
+		for (size_t turn = 0; turn < TURNS; turn++) {
+			recv_message(fd, &ways[i]);
+			send_message(fd, &ways[i], "HTTP/1.1 200 OK");
+		}
 	}
 	pthread_join(client, NULL);
 	ready();

@@ -2,25 +2,10 @@
 /* HTTP over a unix stream socket: unix server PATH | unix client PATH PREFIX COUNT */
 #include "net.h"
 
-#include <sys/un.h>
-
-static int open_unix(const char *path, struct sockaddr_un *address)
-{
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(address->sun_path))
-		errx(2, "the path is too long");
-	strcpy(address->sun_path, path);
-	return must(socket(AF_UNIX, SOCK_STREAM, 0), "socket");
-}
-
 static void serve(const char *path)
 {
-	struct sockaddr_un address;
-	int listener = open_unix(path, &address);
+	int listener = listen_on_path(path);
 
-	unlink(path);
-	must(bind(listener, (struct sockaddr *)&address, sizeof(address)), "bind");
-	must(listen(listener, 128), "listen");
 	ready();
 	for (;;)
 		serve_connection(must(accept(listener, NULL, NULL), "accept"));
@@ -28,11 +13,9 @@ static void serve(const char *path)
 
 static void ask(const char *path, const char *prefix, int count)
 {
-	struct sockaddr_un address;
-	int fd = open_unix(path, &address);
+	int fd = connect_to_path(path);
 	char request[256], head[HEAD_MAX];
 
-	must(connect(fd, (struct sockaddr *)&address, sizeof(address)), "connect");
 	for (int i = 0; i < count; i++) {
 		int size = snprintf(request, sizeof(request),
 				    "GET /%s-%d HTTP/1.1\r\nHost: unix\r\n\r\n", prefix, i);
