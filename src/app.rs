@@ -25,7 +25,7 @@ use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::getpid;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config, Fault};
 use crate::discovery::{self, Discovery, HostFacts, Selectors};
@@ -152,6 +152,14 @@ pub fn choose_processes(
     }
     let selected = facts.iter().filter(|f| f.service.is_some()).count();
     info!(processes = tasks.len(), selected, "processes judged");
+    let hidden = discovery.hidden();
+    if hidden > 0 {
+        warn!(
+            processes = hidden,
+            "executables that cannot be seen for want of CAP_SYS_PTRACE: no path selects these \
+             processes, and they have no name; run obi as root, or give it CAP_SYS_PTRACE"
+        );
+    }
     Ok(facts)
 }
 

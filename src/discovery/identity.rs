@@ -6,6 +6,9 @@ use super::{Selectors, procfs};
 use crate::model::process::ProcessImage;
 use crate::model::service::{Service, parse_pairs};
 
+/// `service.name` of a process whose executable is not known (semantic conventions, "Service").
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
 /// Facts of the host, read once at start.
 #[derive(Clone, Debug, Default)]
 pub struct HostFacts {
@@ -63,7 +66,8 @@ pub(super) fn service_of(
         name: name
             .or_else(|| attribute("service.name"))
             .or_else(|| configured(&selectors.service_name))
-            .unwrap_or_else(|| base.to_owned()),
+            .or_else(|| configured(base))
+            .unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
         namespace: attribute("service.namespace")
             .or_else(|| configured(&selectors.service_namespace))
             .unwrap_or_default(),

@@ -97,8 +97,15 @@ impl Discovery {
     /// selected with it.
     pub fn start(&mut self, tasks: &[TaskFact], listeners: &[ListenerFact]) -> Vec<Decision> {
         for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
-            // A kernel thread has no executable.
-            let Some(exe) = procfs::executable(task.ns_tgid) else { continue };
+            let exe = match procfs::executable(task.ns_tgid) {
+                Some(exe) => exe,
+                None if procfs::is_hidden(task.ns_tgid) => {
+                    self.counters.add(Counter::DiscoveryProcessesHidden, 1);
+                    String::new()
+                }
+                // A kernel thread, or gone.
+                None => continue,
+            };
             self.remember(task.tgid, Process { ns_tgid: task.ns_tgid, exe, ..Process::default() });
         }
         for listener in listeners.iter().filter(|l| self.selectors.has_port(l.port)) {
@@ -127,6 +134,11 @@ impl Discovery {
             self.refuse(tgid, KtimeNs(0));
         }
         std::mem::take(&mut self.decisions)
+    }
+
+    /// Processes whose executable [`Self::start`] could not see.
+    pub fn hidden(&self) -> u64 {
+        self.counters.get(Counter::DiscoveryProcessesHidden)
     }
 
     /// Judges listeners that were found after [`Self::start`] (the loader looks twice, so that

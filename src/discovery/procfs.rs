@@ -11,11 +11,21 @@ use crate::model::process::{ListenerFact, TaskFact};
 /// Bytes of an environment that are read at most.
 const ENVIRON_MAX: u64 = 1 << 20;
 
-/// Path of the executable; `None` for kernel threads and processes that are gone.
+/// Path of the executable; `None` for kernel threads, processes that are gone, and those whose
+/// executable [`is_hidden`].
 pub(super) fn executable(ns_tgid: u32) -> Option<String> {
     let path = fs::read_link(format!("/proc/{ns_tgid}/exe")).ok()?;
     let path = path.to_string_lossy();
     Some(path.trim_end_matches(" (deleted)").to_owned())
+}
+
+/// Whether the process has an executable that we may not see: that of another user without
+/// `CAP_SYS_PTRACE`.
+pub(super) fn is_hidden(ns_tgid: u32) -> bool {
+    let denied = fs::read_link(format!("/proc/{ns_tgid}/exe"))
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    // A kernel thread has no command line.
+    denied && fs::read(format!("/proc/{ns_tgid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 /// The environment the process was started with, NUL-separated.

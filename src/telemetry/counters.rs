@@ -39,6 +39,8 @@ counters! {
     // Discovery and loader: processes.
     /// Processes that were refused because discovery remembers no more of them.
     DiscoveryProcessesFull = "discovery_processes_refused" / "table_full",
+    /// Processes, there at the start, whose executable could not be seen.
+    DiscoveryProcessesHidden = "discovery_processes_hidden",
     /// Processes whose judgement found no room in the kernel's table: they stay pending.
     LoaderJudgementsFailed = "loader_judgements_failed",
 

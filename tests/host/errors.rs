@@ -109,8 +109,8 @@ fn without_privilege_the_agent_says_what_it_needs_and_starts_nothing() {
         assert_eq!(
             sentence(&output).as_deref(),
             Some(
-                "obi: loading eBPF programs is not permitted: run as root, or with CAP_BPF and \
-                 CAP_PERFMON"
+                "obi: loading eBPF programs is not permitted: run as root, or with CAP_BPF, \
+                 CAP_PERFMON and CAP_SYS_PTRACE"
             ),
             "{arguments:?}: {output:?}"
         );

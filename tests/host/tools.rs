@@ -16,7 +16,7 @@ use crate::conversation::front_ends;
 use crate::crash::{baseline, in_kernel};
 use crate::load::Client;
 use crate::servers::{self, Server};
-use crate::turn::{Need, agent_binary, enter, scratch};
+use crate::turn::{Need, agent_binary, app, enter, scratch};
 use crate::{eventually, report};
 
 const JSON: (&str, &str) = ("OTEL_EBPF_TRACE_PRINTER", "json");
@@ -111,6 +111,35 @@ fn the_doctor_of_a_user_without_privilege_says_so_and_fails() {
     assert!(!diagnosis.works && diagnosis.front_end.is_none(), "{diagnosis:?}");
     let privilege = diagnosis.checks.iter().find(|c| !c.works).unwrap();
     assert!(privilege.advice.contains("run as root"), "{privilege:?}");
+}
+
+#[test]
+fn without_the_capability_to_see_processes_the_agent_says_so() {
+    let name = "without_the_capability_to_see_processes_the_agent_says_so";
+    let Some(_turn) = enter(name, &[Need::App("httpd"), Need::Command("setpriv")]) else { return };
+    let blind = || {
+        let mut command = Command::new("setpriv");
+        command.arg("--bounding-set=-sys_ptrace").arg(agent_binary());
+        command
+    };
+    let output = blind().args(["doctor", "--json"]).output().unwrap();
+    let diagnosis: Diagnosis = serde_json::from_slice(&output.stdout).unwrap();
+    let check = diagnosis.checks.iter().find(|c| c.feature == "processes of others").unwrap();
+    assert!(!check.works && check.advice.contains("CAP_SYS_PTRACE"), "{check:?}");
+
+    let server = servers::httpd("threads");
+    let exe = app("httpd");
+    let port = server.port.to_string();
+    let by_path = ("OTEL_EBPF_AUTO_TARGET_EXE", exe.to_str().unwrap());
+    let by_port = ("OTEL_EBPF_OPEN_PORT", port.as_str());
+    for (selector, name) in [(by_path, None), (by_port, Some("unknown_service"))] {
+        let agent = Agent::start_as(blind(), &[selector]);
+        assert!(agent.log().contains("CAP_SYS_PTRACE"), "{}", agent.log());
+        assert_eq!(Client::connect(server.port).unwrap().ask("GET", "/", b"").unwrap(), 200);
+        let outcome = agent.stop_after(usize::from(name.is_some()), |_| true);
+        let names: Vec<_> = outcome.spans.iter().map(|span| span.host_name.as_str()).collect();
+        assert_eq!(names, Vec::from_iter(name));
+    }
 }
 
 /// Sends GET /PREFIX-0 to 19 over two connections; the lines of their server spans, sorted.

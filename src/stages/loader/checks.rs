@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::features::{Features, SelfIdentity, require_privilege};
+use super::features::{Features, SelfIdentity, require_privilege, sees_all_processes};
 use super::ladder::{FrontEnd, LoadConfig, dry_run};
 
 /// Feature names of front ends begin with this.
@@ -29,7 +29,7 @@ pub struct Check {
 pub fn check_all() -> Vec<Check> {
     let privilege = privilege();
     let permitted = privilege.works;
-    let mut checks = vec![privilege, identity()];
+    let mut checks = vec![privilege, processes(), identity()];
     checks.extend(lockdown());
     let dry = programs();
     checks.extend(if permitted { dry } else { dry.into_iter().map(untried).collect() });
@@ -74,8 +74,23 @@ fn privilege() -> Check {
         gives: "programs may be loaded and fit this kernel",
         works: outcome.is_ok(),
         why: outcome.err().map(|e| format!("{e:#}")),
-        advice: "run as root (or with CAP_BPF and CAP_PERFMON) on a kernel with \
+        advice: "run as root (or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE) on a kernel with \
                  /sys/kernel/btf/vmlinux",
+    }
+}
+
+fn processes() -> Check {
+    let outcome = sees_all_processes();
+    Check {
+        feature: "processes of others".to_owned(),
+        gives: "they are selected by their executable, and named",
+        works: matches!(outcome, Ok(true)),
+        why: match outcome {
+            Ok(true) => None,
+            Ok(false) => Some("CAP_SYS_PTRACE is missing".to_owned()),
+            Err(error) => Some(format!("{error:#}")),
+        },
+        advice: "run as root, or with CAP_SYS_PTRACE",
     }
 }
 

@@ -89,26 +89,36 @@ fn loads(choose: impl FnOnce(&mut OpenProbeSkel<'_>)) -> bool {
 }
 
 /// Capability numbers (include/uapi/linux/capability.h).
+const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
+
+/// The capabilities in force, one bit each.
+fn capabilities() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    bits.context("no CapEff in /proc/self/status")
+}
+
+/// Whether the processes of every user may be looked at.
+pub(super) fn sees_all_processes() -> Result<bool> {
+    Ok(capabilities()? >> CAP_SYS_PTRACE & 1 == 1)
+}
 
 /// What must be there before anything is started.
 ///
 /// # Errors
 /// One sentence that says what is missing and what to do.
 pub fn require_privilege() -> Result<()> {
-    let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or_default();
+    let effective = capabilities()?;
     let has = |cap: u32| effective >> cap & 1 == 1;
     let permitted = has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_PERFMON);
     if !permitted {
         bail!(
-            "loading eBPF programs is not permitted: run as root, or with CAP_BPF and CAP_PERFMON"
+            "loading eBPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON \
+             and CAP_SYS_PTRACE"
         );
     }
     if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
