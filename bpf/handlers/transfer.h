@@ -286,15 +286,69 @@ static __always_inline void transfer_forget(struct transfer *t, struct payload *
 	FORGET(p->kind);
 }
 
+/* Records a call that no verdict leaves out. */
+static __always_inline int record_transfer(const struct transfer_args *a, struct conn *conn,
+					   struct transfer *t, struct hook_stats *stats)
+{
+	struct payload p = {};
+	__u32 behind = 0;
+	__u32 over = 0;
+
+	conn->run[(a->dir ^ 1) & 1] = 0;
+	transfer_payload(a, t, &p, stats);
+	note_pipelined(conn, a->dir, &p, t->bytes);
+	transfer_forget(t, &p);
+	if (!transfer_clip(conn, a->dir, t, &p)) {
+		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_UNTIL);
+		conn->skipped_calls++;
+		return 0;
+	}
+	if (!ring_has_room_for_data()) {
+		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
+		return 0;
+	}
+	if (!conn->announced) {
+		if (!emit_conn_open(a->sk, conn, stats)) {
+			stat_lost(stats, HOOK_STAT_DATA_OPEN_FAILED);
+			return 0;
+		}
+		over = is_closed(a->sk, conn);
+	}
+	FORGET(over);
+	/* A body that nobody answers, unless it is over. */
+	t->want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX || begins_like_head(&p) ? CAPTURE_MAX
+										  : CAPTURE_SMALL;
+	transfer_forget(t, &p);
+	/* The rest of a body that was answered early, and the next request behind it. */
+	if (a->dir == DATA_DIRECTION_RECV && t->bytes > t->want && ends_in_head(&p, t->bytes)) {
+		t->want = CAPTURE_MAX;
+		if (t->bytes > CAPTURE_MAX)
+			behind = CAPTURE_LARGE;
+		FORGET(t->want);
+	}
+	FORGET(behind);
+	t->bytes -= behind;
+	emit_data(a, conn, t, &p, stats);
+	if (behind) {
+		stat_inc(stats, HOOK_STAT_CALLS);
+		t->pos += t->bytes;
+		p.skip += t->bytes;
+		t->bytes = behind;
+		transfer_forget(t, &p);
+		emit_data_class(a, conn, t, &p, CAPTURE_LARGE, 1, false, stats);
+	}
+	/* Closed before its first call: no other hook will tell. */
+	if (over)
+		emit_conn_end(a->sk, conn, EVENT_KIND_CONN_CLOSE, stats);
+	return 0;
+}
+
 static __always_inline int handle_transfer(const struct transfer_args *a)
 {
 	struct transfer t = {};
-	struct payload p = {};
 	struct hook_stats *stats;
 	struct conn *conn;
 	__u32 selected;
-	__u32 behind = 0;
-	__u32 over = 0;
 
 	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND))
 		return 0;
@@ -333,51 +387,5 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	}
 	if (a->ret == 0)
 		t.flags |= DATA_FLAG_EOF;
-	conn->run[(a->dir ^ 1) & 1] = 0;
-	transfer_payload(a, &t, &p, stats);
-	note_pipelined(conn, a->dir, &p, t.bytes);
-	transfer_forget(&t, &p);
-	if (!transfer_clip(conn, a->dir, &t, &p)) {
-		stat_inc(stats, HOOK_STAT_SKIP_VERDICT_UNTIL);
-		conn->skipped_calls++;
-		return 0;
-	}
-	if (!ring_has_room_for_data()) {
-		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
-		return 0;
-	}
-	if (!conn->announced) {
-		if (!emit_conn_open(a->sk, conn, stats)) {
-			stat_lost(stats, HOOK_STAT_DATA_OPEN_FAILED);
-			return 0;
-		}
-		over = is_closed(a->sk, conn);
-	}
-	FORGET(over);
-	/* A body that nobody answers, unless it is over. */
-	t.want = conn->run[a->dir & 1] < CAPTURE_RUN_MAX || begins_like_head(&p) ? CAPTURE_MAX
-										 : CAPTURE_SMALL;
-	transfer_forget(&t, &p);
-	/* The rest of a body that was answered early, and the next request behind it. */
-	if (a->dir == DATA_DIRECTION_RECV && t.bytes > t.want && ends_in_head(&p, t.bytes)) {
-		t.want = CAPTURE_MAX;
-		if (t.bytes > CAPTURE_MAX)
-			behind = CAPTURE_LARGE;
-		FORGET(t.want);
-	}
-	FORGET(behind);
-	t.bytes -= behind;
-	emit_data(a, conn, &t, &p, stats);
-	if (behind) {
-		stat_inc(stats, HOOK_STAT_CALLS);
-		t.pos += t.bytes;
-		p.skip += t.bytes;
-		t.bytes = behind;
-		transfer_forget(&t, &p);
-		emit_data_class(a, conn, &t, &p, CAPTURE_LARGE, 1, false, stats);
-	}
-	/* Closed before its first call: no other hook will tell. */
-	if (over)
-		emit_conn_end(a->sk, conn, EVENT_KIND_CONN_CLOSE, stats);
-	return 0;
+	return record_transfer(a, conn, &t, stats);
 }
