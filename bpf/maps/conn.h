@@ -29,7 +29,8 @@ struct conn {
 	__u8 nothing;	/* user space asked for nothing */
 	__u8 eof;	/* the end of the receive direction was reported */
 	__u8 fin_sent;	/* write_seq counts our FIN */
-	__u8 pipelined; /* heads may stand anywhere in a call */
+	__u8 pipelined; /* heads may stand anywhere in a call: CAPTURE_MAX is copied of one that
+			   does not fit less */
 	__u8 _pad[5];
 };
 

@@ -6,6 +6,7 @@
 //! ```
 
 use super::head::{MAX_LENGTH, line_content, line_end};
+use super::wire;
 use crate::protocols::{Input, Malformed, Step};
 
 /// Hexadecimal digits of a chunk size.
@@ -150,8 +151,4 @@ fn size_line(bytes: &[u8]) -> Result<(usize, u64), Stop> {
         n.checked_mul(16)?.checked_add(digit.into()).filter(|n| *n <= MAX_LENGTH)
     });
     size.map(|size| (end, size)).ok_or(broken)
-}
-
-fn wire(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

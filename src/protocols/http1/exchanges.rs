@@ -128,7 +128,7 @@ impl Exchanges {
         let answered = match view {
             _ if doubt => self.by_position(waiting, at),
             View::Client => self.in_order(waiting, waiting),
-            // A server may answer before it reads.
+            // A server may answer before it reads: that request is read when its answer has begun.
             View::Server => self.in_order(self.waiting.len(), waiting),
         };
         let answered = answered.and_then(|index| self.waiting.drain(..=index).next_back());

@@ -479,7 +479,8 @@ impl Connection {
         }
         let stream = &mut self.streams[dir.index()];
         stream.lost = true;
-        // Where requests are pipelined, another may follow any.
+        // Where requests are pipelined, another may follow any. An answer to nobody is followed by
+        // nothing either, as long as nobody asks.
         let first = |m: &&InProgress| m.exchange.map(|(slot, _)| slot) == self.pairing.oldest();
         stream.inside = stream.message.as_ref().filter(first).map(|m| m.other);
         stream.barren_at = stream.found.then_some(stream.at);
