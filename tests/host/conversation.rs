@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::agent::{Agent, Span};
+use crate::agent::{Agent, Outcome, Span};
 use crate::report;
 use crate::turn::enter;
 
@@ -212,16 +212,29 @@ fn the_scripted_conversation_gives_the_same_spans_with_every_front_end() {
     let name = "the_scripted_conversation_gives_the_same_spans_with_every_front_end";
     let Some(_turn) = enter(name, &[]) else { return };
     for (asked, chosen) in front_ends() {
-        // Where tasks are preempted inside a program, the kernel may leave out a run of it. The
-        // ledger says so; nothing else excuses a difference.
-        let told = (1..=TRIES).any(|n| told_as_scripted(&asked, &chosen, n < TRIES));
-        assert!(told, "the last try has no excuse");
+        but_for_missed_runs(|excuse| told_as_scripted(&asked, &chosen, excuse));
     }
 }
 
+/// Repeats `attempt` until it is right. Where tasks are preempted inside a program, the kernel may
+/// leave out a run of it. The ledger says so; nothing else excuses a difference: `attempt` fails
+/// then, and on the last try, which has no excuse.
+pub(crate) fn but_for_missed_runs(attempt: impl Fn(bool) -> bool) {
+    assert!((1..=TRIES).any(|n| attempt(n < TRIES)), "the last try has no excuse");
+}
+
+/// Whether the kernel left out runs; the report says so.
+pub(crate) fn runs_were_missed(outcome: &Outcome, asked: &str, chosen: &str) -> bool {
+    let missed = outcome.log.contains(MISSED_RUNS);
+    if missed {
+        report(&format!("front end {asked} ({chosen}): the kernel left out runs; once more"));
+    }
+    missed
+}
+
 /// Plays everything to an agent with the front end `asked`, of which `chosen` must come. Fails unless
-/// the spans are as scripted; `false` = they are not, which missed runs excuse.
-fn told_as_scripted(asked: &str, chosen: &str, excuse_missed_runs: bool) -> bool {
+/// the spans are as scripted; `false` = they are not, which missed runs `excuse`.
+fn told_as_scripted(asked: &str, chosen: &str, excuse: bool) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let variables = [("OTEL_EBPF_OPEN_PORT", port.as_str()), ("OTEL_EBPF_BPF_FRONT_END", asked)];
@@ -234,8 +247,7 @@ fn told_as_scripted(asked: &str, chosen: &str, excuse_missed_runs: bool) -> bool
     let outcome = agent.stop_after(all.len(), |_| true);
     let mut found: Vec<_> = outcome.spans.iter().map(described).collect();
     found.sort();
-    if found != all && excuse_missed_runs && outcome.log.contains(MISSED_RUNS) {
-        report(&format!("front end {asked} ({chosen}): the kernel left out runs; once more"));
+    if found != all && excuse && runs_were_missed(&outcome, asked, chosen) {
         return false;
     }
     assert_eq!(found, all, "front end {asked}:\n{}", outcome.log);
