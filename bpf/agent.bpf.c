@@ -13,7 +13,7 @@
 #include "lib/task.h"
 #include "lib/sock.h"
 #include "lib/payload.h"
-#include "lib/syscall.h"
+#include "lib/buffer.h"
 #include "lib/iter.h"
 #include "hooks/process.h"
 #include "hooks/tracepoint.h"

@@ -69,6 +69,15 @@ static __always_inline void conn_open_at(struct conn *conn, __u8 dir, __u64 pos)
 	__sync_fetch_and_add(&conn->seen[dir & 1], before - pos);
 }
 
+/* Lets the connection begin here, older than what is told of it from now on. */
+static __always_inline void conn_open_anew(struct conn *conn, const __u64 pos[2])
+{
+	conn_open_at(conn, DATA_DIRECTION_SEND, pos[DATA_DIRECTION_SEND]);
+	conn_open_at(conn, DATA_DIRECTION_RECV, pos[DATA_DIRECTION_RECV]);
+	conn->flags = (conn->flags & ~CONN_FLAG_FROM_BIRTH) | CONN_FLAG_ADOPTED;
+	conn->announced = 0;
+}
+
 /* Writes the open record. False when the ring had no room; tried again at the next call. Two CPUs
  * may write the same one twice. */
 static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,

@@ -13,6 +13,9 @@
 #define MSG_TRUNC_    0x20
 #define MSG_ERRQUEUE_ 0x2000
 
+#define EPIPE_	    32
+#define ECONNRESET_ 104
+
 struct transfer_args {
 	struct sock *sk;
 	int ret;   /* bytes, or a negative errno */
@@ -40,6 +43,7 @@ static __always_inline void verdict_refresh(struct conn *conn, __u8 dir, const s
 {
 	__u32 calls = conn->calls;
 	struct verdict *v;
+	__u64 pos[2];
 
 	if ((calls & 31) && (calls & (calls - 1)) && conn->run[dir & 1] < CAPTURE_RUN_MAX &&
 	    t->bytes <= CAPTURE_MAX)
@@ -53,10 +57,9 @@ static __always_inline void verdict_refresh(struct conn *conn, __u8 dir, const s
 		conn->nothing = 1;
 	if (v->mode != VERDICT_OPEN)
 		return;
-	conn_open_at(conn, dir, t->pos);
-	conn_open_at(conn, dir ^ 1, t->other_pos);
-	conn->flags = (conn->flags & ~CONN_FLAG_FROM_BIRTH) | CONN_FLAG_ADOPTED;
-	conn->announced = 0;
+	pos[dir & 1] = t->pos;
+	pos[(dir ^ 1) & 1] = t->other_pos;
+	conn_open_anew(conn, pos);
 	bpf_map_delete_elem(&verdict_by_conn, &conn->id);
 }
 
@@ -257,12 +260,12 @@ static __always_inline bool transfer_skipped(const struct transfer_args *a, stru
 static __always_inline void transfer_payload(const struct transfer_args *a, struct transfer *t,
 					     struct payload *p, struct hook_stats *stats)
 {
-	if (a->source == PAYLOAD_OF_NOTHING || a->flags & MSG_TRUNC_ || a->ret == 0)
-		p->kind = PAYLOAD_NONE;
-	else if (a->source == PAYLOAD_OF_SYSCALL)
+	if (a->source == PAYLOAD_OF_SYSCALL)
 		payload_of_syscall(a->sk, a->dir, a->ret, p);
-	else
+	else if (a->source == PAYLOAD_OF_MSG)
 		payload_of_msg(a->msg, a->size, p);
+	if (a->flags & MSG_TRUNC_ || a->ret == 0)
+		p->kind = PAYLOAD_NONE;
 	if (p->kind == PAYLOAD_UNKNOWN) {
 		t->flags |= DATA_FLAG_PAYLOAD_UNKNOWN;
 		stat_inc(stats, HOOK_STAT_PAYLOAD_UNKNOWN);
@@ -343,6 +346,67 @@ static __always_inline int record_transfer(const struct transfer_args *a, struct
 	return 0;
 }
 
+/* The connection of a call that is to be recorded; NULL, counted, where there is a reason not to.
+ */
+static __always_inline struct conn *transfer_admit(const struct transfer_args *a,
+						   struct transfer *t, __u32 selected,
+						   struct hook_stats *stats)
+{
+	struct conn *conn;
+
+	stat_inc(stats, HOOK_STAT_CALLS);
+	if (a->flags & (MSG_PEEK_ | MSG_ERRQUEUE_ | MSG_OOB_)) {
+		stat_inc(stats, HOOK_STAT_SKIP_PEEK);
+		return NULL;
+	}
+	conn = conn_find(a->sk);
+	if (!conn)
+		conn = conn_adopt(a->sk, a->dir, a->ret, 0);
+	if (!conn) {
+		stat_lost(stats, HOOK_STAT_SKIP_NO_CONN);
+		return NULL;
+	}
+	transfer_place(a, conn, t);
+	__sync_fetch_and_add(&conn->seen[a->dir & 1], a->ret);
+	conn->calls++;
+	verdict_refresh(conn, a->dir, t);
+	if (transfer_skipped(a, conn, stats))
+		return NULL;
+	if (selected == SELECTION_PENDING) {
+		if (!pending_budget_left()) {
+			stat_lost(stats, HOOK_STAT_SKIP_PENDING_BUDGET);
+			return NULL;
+		}
+		t->flags |= DATA_FLAG_SELECTION_PENDING;
+	}
+	if (a->ret == 0)
+		t->flags |= DATA_FLAG_EOF;
+	return conn;
+}
+
+/* The peer of a unix socket is gone. No tracepoint tells of the socket's own end. */
+static __always_inline bool unix_is_broken(const struct transfer_args *a)
+{
+	return a->sk->__sk_common.skc_family == AF_UNIX_ &&
+	       (a->ret == -EPIPE_ || a->ret == -ECONNRESET_);
+}
+
+/* A call that moved nothing and told nothing. */
+static __always_inline void handle_failed(const struct transfer_args *a)
+{
+	struct conn *conn;
+
+	if (a->source == PAYLOAD_OF_SYSCALL)
+		mmsg_pass(a->ret);
+	if (!unix_is_broken(a))
+		return;
+	conn = conn_find(a->sk);
+	if (!conn || !conn->announced)
+		return;
+	emit_conn_end(a->sk, conn, EVENT_KIND_CONN_CLOSE, stats_of_cpu());
+	conn_open_anew(conn, conn->own_pos);
+}
+
 static __always_inline int handle_transfer(const struct transfer_args *a)
 {
 	struct transfer t = {};
@@ -350,42 +414,22 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 	struct conn *conn;
 	__u32 selected;
 
-	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND))
-		return 0;
 	if (!sock_is_stream(a->sk))
 		return 0;
+	if (a->ret < 0 || (a->ret == 0 && a->dir == DATA_DIRECTION_SEND)) {
+		handle_failed(a);
+		return 0;
+	}
 	selected = current_selection();
 	if (!selected)
 		return 0;
 	stats = stats_of_cpu();
 	if (!stats)
 		return 0;
-	stat_inc(stats, HOOK_STAT_CALLS);
-	if (a->flags & (MSG_PEEK_ | MSG_ERRQUEUE_ | MSG_OOB_)) {
-		stat_inc(stats, HOOK_STAT_SKIP_PEEK);
-		return 0;
-	}
-	conn = conn_find(a->sk);
-	if (!conn)
-		conn = conn_adopt(a->sk, a->dir, a->ret, 0);
-	if (!conn) {
-		stat_lost(stats, HOOK_STAT_SKIP_NO_CONN);
-		return 0;
-	}
-	transfer_place(a, conn, &t);
-	__sync_fetch_and_add(&conn->seen[a->dir & 1], a->ret);
-	conn->calls++;
-	verdict_refresh(conn, a->dir, &t);
-	if (transfer_skipped(a, conn, stats))
-		return 0;
-	if (selected == SELECTION_PENDING) {
-		if (!pending_budget_left()) {
-			stat_lost(stats, HOOK_STAT_SKIP_PENDING_BUDGET);
-			return 0;
-		}
-		t.flags |= DATA_FLAG_SELECTION_PENDING;
-	}
-	if (a->ret == 0)
-		t.flags |= DATA_FLAG_EOF;
-	return record_transfer(a, conn, &t, stats);
+	conn = transfer_admit(a, &t, selected, stats);
+	if (conn)
+		return record_transfer(a, conn, &t, stats);
+	if (a->source == PAYLOAD_OF_SYSCALL)
+		mmsg_pass(a->ret);
+	return 0;
 }

@@ -9,13 +9,14 @@ use crate::servers::{self, Server, free_port};
 use crate::turn::{Need, app, enter, scratch};
 
 /// The ways of `tests/apps/c/syscalls.c`.
-const WAYS: [&str; 11] = [
+const WAYS: [&str; 12] = [
     "send-recv",
     "write-read",
     "sendto-recvfrom",
     "writev-readv",
     "sendmsg-recvmsg",
     "sendmmsg-recvmmsg",
+    "recvmmsg-early",
     "sendfile",
     "splice-out",
     "splice-in",

@@ -144,6 +144,30 @@ fn a_request_that_ended_with_its_connection_is_nobodys_parent() {
     is_root(&host, "/out");
 }
 
+/// A client of a unix socket that goes away leaves the request open: the end of that is not seen.
+#[test]
+fn a_request_over_a_unix_socket_whose_client_is_gone_is_nobodys_parent() {
+    for unix in [true, false] {
+        let mut host = Host::new();
+        host.wire.open_with(1, |open| open.unix = unix);
+        host.moves(1, Recv, &get("/in"));
+        host.eof(1);
+        call(&mut host, 2, &get("/out"));
+        asked(&mut host, 3, &get("/next"));
+        call(&mut host, 4, &get("/child"));
+        answered(&mut host, 3);
+        host.pause(5_000);
+        if unix {
+            is_root(&host, "/out");
+            is_child(&host, "/child", "/next");
+        } else {
+            answered(&mut host, 1);
+            host.decode();
+            is_child(&host, "/out", "/in");
+        }
+    }
+}
+
 #[test]
 fn a_request_whose_answer_is_not_followed_is_nobodys_parent() {
     let mut host = Host::new();

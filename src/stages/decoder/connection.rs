@@ -42,6 +42,8 @@ pub(super) struct Connection {
     pub(super) adopted: bool,
     /// Its positions are counted by the hooks.
     pub(super) counted: bool,
+    /// A unix socket: its end may go unseen.
+    unix: bool,
     closing: Option<Closing>,
 }
 
@@ -84,6 +86,7 @@ impl Connection {
             retry: [false; 2],
             adopted: !open.from_birth && (open.adopted || open.start.iter().all(|pos| pos.0 > 1)),
             counted: open.counted,
+            unix: open.unix,
             closing: None,
         }
     }
@@ -99,6 +102,10 @@ impl Connection {
         stream.settle_start(record.pos);
         if data.eof {
             stream.ended_at.get_or_insert_with(|| record.end());
+            if self.unix {
+                // Whoever asked may be gone, and then nothing tells when its requests are given up.
+                self.for_each_open(engine, |engine, slot| engine.leave_thread(slot, data.ktime));
+            }
         }
         if record.len() == 0 {
             engine.tally.count(Counter::RecordsOut);

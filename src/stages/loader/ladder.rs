@@ -288,6 +288,7 @@ fn choose_programs(
     let p = &mut open.progs;
     let tracepoint = front_end == FrontEnd::Tracepoint;
     let fentry = front_end == FrontEnd::Fentry;
+    open.maps.mmsg_by_task.set_autocreate(tracepoint).context("leave out a map")?;
     p.obi_tp_send.set_autoload(tracepoint);
     p.obi_tp_recv.set_autoload(tracepoint);
     p.obi_it_file.set_autoload(features.sock_from_file);
