@@ -276,17 +276,33 @@ fn a_connection_given_up_and_shown_again_only_in_part_closes_at_once() {
 }
 
 #[test]
-fn a_connection_older_than_the_agent_is_probed_for_sixteen_records() {
+fn a_connection_older_than_the_agent_is_probed_until_the_body_under_way_is_over() {
     let mut host = Host::new();
-    host.wire.open_with(1, |open| open.from_birth = false);
-    for _ in 0..15 {
-        host.moves(1, Recv, "the middle of a body\n");
+    host.reopen(1);
+    for _ in 0..1000 {
+        host.moves(1, Send, "the middle of a body\n");
     }
     host.moves(1, Recv, &get("/adopted"));
     host.moves(1, Send, &ok(""));
     host.decode();
     assert_eq!(host.lines(), ["GET /adopted 200"]);
     assert_eq!(host.count(Counter::NotAKnownProtocol), 0);
+}
+
+#[test]
+fn a_connection_older_than_the_agent_is_given_up_after_sixteen_turns_or_65_536_records() {
+    for (turns, records) in [(16, 1), (1, 65_536)] {
+        let mut host = Host::new();
+        host.reopen(1);
+        for n in 0..turns * records {
+            host.decode();
+            assert_eq!(host.count(Counter::NotAKnownProtocol), 0, "after {n}");
+            let dir = if n / records % 2 == 0 { Recv } else { Send };
+            host.moves(1, dir, "\x16\x03\x01 not http\n");
+        }
+        host.decode();
+        assert_eq!(host.count(Counter::NotAKnownProtocol), 1);
+    }
 }
 
 #[test]

@@ -23,9 +23,11 @@ pub(super) const CLOSING_NS: u64 = 5_000_000_000;
 /// the kernel.
 const NOTHING_IDLE_NS: u64 = event_limit::IDLE_REOPEN_MS.0 as u64 * 1_000_000;
 /// Data records that may fail the probes of a connection seen from its birth.
-pub(super) const PROBES_FROM_BIRTH: u8 = 4;
-/// Data records that may fail the probes of a connection that may be inside a message.
-pub(super) const PROBES_ADOPTED: u8 = 16;
+const PROBES_FROM_BIRTH: u32 = 4;
+/// Changes of direction after which a connection that was inside a message has failed the probes,
+/// and data records: of a body under way, which may be large.
+const TURNS_ADOPTED: u8 = 16;
+const PROBES_ADOPTED: u32 = 65_536;
 
 const BOTH: [Direction; 2] = [Direction::Send, Direction::Recv];
 
@@ -50,14 +52,37 @@ pub(super) struct Connection {
 /// What the connection carries.
 #[derive(Debug)]
 pub(super) enum Proto {
-    /// Not known yet; so many more records may fail the probes.
-    Undecided(u8),
+    /// Not known yet.
+    Undecided(Probes),
     /// This.
     Known(ConnState),
     /// Nothing we know; when its last record came.
     Nothing(KtimeNs),
     /// Something else for good, behind an upgrade.
     Tunnel,
+}
+
+/// How much more may fail the probes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probes {
+    records: u32,
+    turns: u8,
+    /// Of the last that failed.
+    dir: Option<Direction>,
+}
+
+impl Probes {
+    const FROM_BIRTH: Self = Self { records: PROBES_FROM_BIRTH, turns: u8::MAX, dir: None };
+    const ADOPTED: Self = Self { records: PROBES_ADOPTED, turns: TURNS_ADOPTED, dir: None };
+
+    /// A record of `dir` failed. `false` = that was the last chance.
+    pub(super) fn fail(&mut self, dir: Direction) -> bool {
+        self.records = self.records.saturating_sub(1);
+        if self.dir.replace(dir) != Some(dir) {
+            self.turns = self.turns.saturating_sub(1);
+        }
+        self.records > 0 && self.turns > 0
+    }
 }
 
 /// A connection whose close record came.
@@ -72,7 +97,7 @@ struct Closing {
 impl Connection {
     /// A connection at its open record.
     pub(super) fn new(open: &ConnOpen<'_>) -> Self {
-        let probes = if open.from_birth { PROBES_FROM_BIRTH } else { PROBES_ADOPTED };
+        let probes = if open.from_birth { Probes::FROM_BIRTH } else { Probes::ADOPTED };
         Self {
             ends: Ends {
                 id: open.conn,
@@ -125,7 +150,7 @@ impl Connection {
                 if idle < NOTHING_IDLE_NS {
                     return Some(Counter::RecordNothing);
                 }
-                self.proto = Proto::Undecided(PROBES_ADOPTED);
+                self.proto = Proto::Undecided(Probes::ADOPTED);
                 self.adopted = true;
                 self.streams = [Stream::default(), Stream::default()];
                 self.streams.iter_mut().for_each(|s| s.adopt = true);

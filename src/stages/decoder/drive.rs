@@ -209,12 +209,11 @@ impl Connection {
         }
         let rest = source.len();
         self.advance(dir, source, rest);
-        if let Proto::Undecided(left) = &mut self.proto {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                let last = self.streams[dir.index()].last;
-                self.give_up(Proto::Nothing(last), Counter::NotAKnownProtocol, engine, out);
-            }
+        if let Proto::Undecided(probes) = &mut self.proto
+            && !probes.fail(dir)
+        {
+            let last = self.streams[dir.index()].last;
+            self.give_up(Proto::Nothing(last), Counter::NotAKnownProtocol, engine, out);
         }
         Next::Keep
     }
