@@ -263,7 +263,7 @@ impl Agent {
             stages.extend(pipeline.exporters.iter().map(Exporter::stage));
         }
         let beside = accounts::beside(Some(&hooks), &self.counters);
-        accounts::print(Ledger { stages, beside, ..Ledger::default() }, messages);
+        accounts::print_running(&Ledger { stages, beside, ..Ledger::default() }, messages);
         Ok(())
     }
 

@@ -100,16 +100,29 @@ fn between(name: &'static str, handed_on: u64, taken: u64) -> Stage {
     Stage { name, in_: handed_on, out: taken, drops: Vec::new(), in_flight: 0 }
 }
 
-/// Prints the ledger as a table; gives it back with what the messages themselves lost.
+/// Prints the ledger at the end as a table; gives it back with what the messages themselves lost.
 pub(super) fn print(mut ledger: Ledger, messages: &mut Messages) -> Ledger {
     let dropped = messages.dropped();
     if dropped > 0 {
         ledger.beside.push(("messages_dropped".to_owned(), dropped));
     }
+    let verdict = if ledger.balanced() { "balanced\n" } else { "NOT balanced\n" };
+    messages.say(&(table(&ledger, "  UNBALANCED") + verdict));
+    ledger
+}
+
+/// Prints the ledger of a running agent. Its figures are not of one moment, so that it cannot be
+/// told whether they balance.
+pub(super) fn print_running(ledger: &Ledger, messages: &mut Messages) {
+    messages.say(&(table(ledger, "") + "still running: what is between two stages is in no row\n"));
+}
+
+/// A row a stage, `unbalanced` behind those that are not; then what was counted beside.
+fn table(ledger: &Ledger, unbalanced: &str) -> String {
     let mut table =
         String::from("ledger                        in          out      dropped    in flight\n");
     for s in &ledger.stages {
-        let mark = if s.balanced() { "" } else { "  UNBALANCED" };
+        let mark = if s.balanced() { "" } else { unbalanced };
         let dropped = s.dropped();
         table += &format!(
             "{:<22}{:>10} {:>12} {dropped:>12} {:>12}{mark}\n",
@@ -125,9 +138,7 @@ pub(super) fn print(mut ledger: Ledger, messages: &mut Messages) -> Ledger {
     for (name, n) in &ledger.beside {
         table += &format!("beside: {name:<46} {n:>12}\n");
     }
-    table += if ledger.balanced() { "balanced\n" } else { "NOT balanced\n" };
-    messages.say(&table);
-    ledger
+    table
 }
 
 /// Writes the ledger as JSON: whole or not at all. A device or a pipe is written to, not replaced.

@@ -245,6 +245,7 @@ fn the_signal_usr1_prints_the_ledger_and_the_agent_goes_on() {
     };
     eventually("the ledger is printed", || !figures(&agent.log()).is_empty());
     assert_eq!(figures(&agent.log()), ["20", "20", "0", "0"], "in, out, dropped, in flight");
+    assert!(agent.log().ends_with("still running: what is between two stages is in no row\n"));
     wanted.extend(ask_twenty(&server, "later"));
     wanted.sort();
     let outcome = agent.stop_after(40, |_| true);

@@ -1,7 +1,10 @@
 //! Finding the next message after a loss.
 
 use super::MAX_HEAD;
-use super::head::{StartLine, is_token, line_content, line_end, long_request};
+use super::head::{StartLine, is_token, line_content, line_end};
+
+/// Bytes of a target that tell a request line from text.
+const LONG_TARGET: usize = 2048;
 
 /// What ends a chunked body without trailers.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -23,7 +26,7 @@ pub(super) fn find(requests: Option<bool>, in_chunked: bool, buf: &[u8]) -> Opti
         }
         at = end;
     }
-    if requests != Some(false) && buf.get(at..).and_then(long_request).is_some() {
+    if requests != Some(false) && is_long_request(buf.get(at..)?) {
         return Some(at);
     }
     (in_chunked && ends_with_last_chunk(buf)).then_some(buf.len())
@@ -38,6 +41,15 @@ fn is_start(requests: Option<bool>, line: &[u8]) -> bool {
         Ok(StartLine::Response { .. }) => requests != Some(true),
         Err(_) => false,
     }
+}
+
+/// Whether `line`, whose end is out of sight, has a method and so much of a target that it can
+/// hardly be anything else.
+fn is_long_request(line: &[u8]) -> bool {
+    let mut words = line.splitn(3, |b| *b == b' ');
+    words.next().is_some_and(is_registered)
+        && words.next().is_some_and(|target| target.len() >= LONG_TARGET)
+        && words.next().is_none()
 }
 
 /// The methods of the [IANA registry], and `PURGE`, which caches know.

@@ -516,6 +516,16 @@ fn a_start_line_without_a_header_behind_it_is_text() {
 }
 
 #[test]
+fn a_lost_stream_is_found_at_a_long_request_line_whose_end_is_out_of_sight() {
+    let server = Server::default();
+    for (line, found) in [("MOVE /", true), ("XYZZY /", false), ("GET a /", false)] {
+        let text = format!("x\n{line}{}", "q".repeat(2048));
+        assert_eq!(Http1::resync(&server.0, Recv, text.as_bytes()), found.then_some(2), "{line}");
+    }
+    assert_eq!(Http1::resync(&server.0, Recv, b"GET /short"), None);
+}
+
+#[test]
 fn a_last_chunk_ends_only_a_lost_chunked_message() {
     let end = b"data\r\n0\r\n\r\n";
     let mut server = in_chunked();

@@ -145,6 +145,19 @@ fn the_text_line_of_a_bare_client_span_shows_zeroes_and_its_own_namespace_at_the
 }
 
 #[test]
+fn a_process_whose_name_has_line_ends_writes_no_lines_of_its_own() {
+    let mut batch = batch();
+    let name = "svc\n2026\u{1b}[31m".to_owned();
+    let service = Service { name, namespace: "a\r\nb".to_owned(), ..Service::default() };
+    batch.services = vec![Arc::new(service)];
+    add(&mut batch, basket(SpanFamily::HttpServer), &[(AttrKey::ServerAddress, Set::Text("x\n"))]);
+    let line = text_of(&batch);
+    assert_eq!(line.matches(char::is_control).count(), 1, "{line:?}");
+    assert!(line.contains("svc=[a%0D%0Ab/svc%0A2026%1B[31m ]"), "{line}");
+    assert!(line.contains(" as x%0A.a%0D%0Ab:8080]"), "{line}");
+}
+
+#[test]
 fn the_odd_suffix_counts_hours_to_twelve() {
     for (hours, suffix) in [(-14, "731255"), (-13, "73155"), (-2, "731255"), (9, "731155")] {
         let mut batch = batch();

@@ -98,7 +98,25 @@ fn sides(
 
 fn side(out: &mut Vec<u8>, end: &Endpoint, name: &str, namespace: &str) -> io::Result<()> {
     let dot = if namespace.is_empty() { "" } else { "." };
+    let (name, namespace) = (OneLine(name), OneLine(namespace));
     write!(out, "[{} as {name}{dot}{namespace}:{}]", end.address(), end.port)
+}
+
+/// A name that an observed process chose, its control characters percent-encoded as those of a
+/// path are: no process writes lines of its own.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.0.split_inclusive(char::is_control) {
+            let text = piece.trim_end_matches(char::is_control);
+            f.write_str(text)?;
+            for byte in piece.bytes().skip(text.len()) {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `namespace/name language`.
@@ -108,9 +126,9 @@ impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(service) = self.0 else { return Ok(()) };
         if !service.namespace.is_empty() {
-            write!(f, "{}/", service.namespace)?;
+            write!(f, "{}/", OneLine(&service.namespace))?;
         }
-        write!(f, "{} {}", service.name, service.language)
+        write!(f, "{} {}", OneLine(&service.name), service.language)
     }
 }
 
