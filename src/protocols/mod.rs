@@ -212,7 +212,14 @@ pub trait Protocol {
     /// Forgets the message in progress in `dir` after a loss. Called before [`Self::resync`].
     fn reset(conn: &mut Self::Conn, dir: Direction);
     /// After a loss: offset in `buf` of the next plausible message start in `dir`.
-    fn resync(conn: &Self::Conn, dir: Direction, buf: &[u8]) -> Option<usize>;
+    /// `begins` tells whether a message may begin at an offset: who sends one at a time begins
+    /// each with a call of its own. A protocol that knows better need not ask.
+    fn resync(
+        conn: &Self::Conn,
+        dir: Direction,
+        buf: &[u8],
+        begins: &dyn Fn(usize) -> bool,
+    ) -> Option<usize>;
     /// Ends a [`Step::Blocked`]: the awaited message will not come.
     fn unblock(conn: &mut Self::Conn, dir: Direction);
     /// Request or response, and of which exchange.
@@ -280,8 +287,15 @@ macro_rules! protocols {
             }
 
             /// See [`Protocol::resync`].
-            pub fn resync(&self, dir: Direction, buf: &[u8]) -> Option<usize> {
-                match self { $( Self::$variant(conn) => <$protocol>::resync(conn, dir, buf) ),+ }
+            pub fn resync(
+                &self,
+                dir: Direction,
+                buf: &[u8],
+                begins: &dyn Fn(usize) -> bool,
+            ) -> Option<usize> {
+                match self {
+                    $( Self::$variant(conn) => <$protocol>::resync(conn, dir, buf, begins) ),+
+                }
             }
 
             /// See [`Protocol::unblock`].

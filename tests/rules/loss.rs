@@ -148,6 +148,68 @@ fn a_response_to_a_request_that_was_not_seen_may_answer_head() {
     }
 }
 
+/// The hooks count the positions, so that a response may always be older than a request whose hook
+/// has not run: that must not make a client of one request at a time look like one of several.
+#[test]
+fn a_client_of_a_unix_socket_is_followed_behind_a_loss() {
+    for many in [1, 3] {
+        let lost = |n: i32| (n % 400) / many == 1;
+        for (loses_requests, loses_responses) in [(true, true), (true, false), (false, true)] {
+            let mut host = Host::new();
+            host.wire.open_with(1, |open| (open.counted, open.unix) = (true, true));
+            let mut wanted = Vec::new();
+            for n in 0..1500 {
+                let (request, response) = (get(&format!("/{n}")), ok("done"));
+                match lost(n) && loses_requests {
+                    true => _ = host.reserve(1, Send, request.len() as u64),
+                    false => host.moves(1, Send, &request),
+                }
+                match lost(n) && loses_responses {
+                    true => _ = host.reserve(1, Recv, response.len() as u64),
+                    false => host.moves(1, Recv, &response),
+                }
+                if !lost(n) {
+                    wanted.push(format!("GET /{n} 200"));
+                } else if !loses_requests {
+                    wanted.push(format!("GET /{n} -"));
+                }
+                if n % 200 == 199 {
+                    host.decode();
+                }
+            }
+            host.pause(5_000);
+            let mut lines = host.lines();
+            let what = format!("{many}, requests {loses_requests} responses {loses_responses}");
+            assert_eq!(host.count(Counter::PairingAmbiguous), 0, "{what}");
+            lines.sort();
+            wanted.sort();
+            assert_eq!(lines, wanted, "{what}");
+        }
+    }
+}
+
+/// Who sends one request at a time begins each with a call of its own.
+#[test]
+fn what_the_body_of_a_lost_head_quotes_is_no_message() {
+    let quote = "--b\r\n\r\nPATCH /quoted HTTP/1.1\r\nHost: h\r\n\r\n--b--\r\n";
+    let answer = "--b\r\n\r\nHTTP/1.1 599 Quoted\r\nContent-Length: 0\r\n\r\n--b--\r\n";
+    for (asks, answers) in [(Recv, Send), (Send, Recv)] {
+        let mut host = Host::new();
+        host.wire.open(1);
+        host.moves(1, asks, &get("/first"));
+        host.moves(1, answers, &ok(""));
+        host.reserve(1, asks, 60);
+        host.moves(1, asks, quote);
+        host.reserve(1, answers, 60);
+        host.moves(1, answers, answer);
+        host.moves(1, asks, &get("/next"));
+        host.moves(1, answers, &ok(""));
+        host.pause(250);
+        assert_eq!(host.lines(), ["GET /first 200", "GET /next 200"]);
+        assert_eq!(host.count(Counter::PairingAmbiguous), 0);
+    }
+}
+
 #[test]
 fn what_a_lost_body_quotes_is_no_message() {
     let mut host = Host::new();

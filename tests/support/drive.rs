@@ -280,7 +280,7 @@ impl Conn {
     fn find_start(&mut self, state: &mut ConnState, dir: Direction) -> bool {
         let stream = self.stream(dir);
         let input = stream.input();
-        if let Some(at) = state.resync(dir, input.bytes) {
+        if let Some(at) = state.resync(dir, input.bytes, &|_| true) {
             stream.lost = false;
             stream.skip = at as u64;
             self.end_message(state, dir);

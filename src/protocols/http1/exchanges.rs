@@ -106,6 +106,11 @@ impl Exchanges {
         self.pipelined |= self.waiting.back().is_some_and(|last| last.other == at.other);
     }
 
+    /// Whether several requests were under way at the same time.
+    pub(super) fn are_pipelined(&self) -> bool {
+        self.pipelined
+    }
+
     /// The request stream was lost.
     pub(super) fn requests_lost(&mut self) {
         self.requests_lost = true;
@@ -119,17 +124,21 @@ impl Exchanges {
 
     /// Takes a response that begins at `at`.
     pub(super) fn answer(&mut self, view: View, at: Position) -> Answer {
-        let there = |request: &Waiting| match view {
-            View::Client => request.start < at.other || at.other_to_come,
+        let there = |request: &&Waiting| match view {
+            View::Client => request.start < at.other,
             View::Server => request.other <= at.own,
         };
-        let waiting = self.waiting.iter().take_while(|request| there(request)).count();
+        let waiting = self.waiting.iter().take_while(there).count();
         let doubt = self.uncertain || self.waiting.front().is_some_and(|r| r.behind_loss);
-        let answered = match view {
-            _ if doubt => self.by_position(waiting, at),
-            View::Client => self.in_order(waiting, waiting),
-            // A server may answer before it reads: that request is read when its answer has begun.
-            View::Server => self.in_order(self.waiting.len(), waiting),
+        let possible = match view {
+            View::Client if !at.other_to_come => waiting,
+            // The request's record may be late. A server may answer before it reads.
+            _ => self.waiting.len(),
+        };
+        let answered = match doubt {
+            true if view == View::Server => self.by_position(waiting, at),
+            true => self.by_position(possible, at),
+            false => self.in_order(possible, waiting),
         };
         let answered = answered.and_then(|index| self.waiting.drain(..=index).next_back());
         let answer = match answered {
@@ -137,8 +146,8 @@ impl Exchanges {
                 self.uncertain = false;
                 Answer::To(request.number, request.asked)
             }
-            None if doubt && self.pipelined && waiting > 0 => return Answer::Ambiguous,
-            None if at.other_to_come => return Answer::Wait,
+            None if doubt && self.pipelined && possible > 0 => return Answer::Ambiguous,
+            None if at.other_to_come && !self.asked_since(at) => return Answer::Wait,
             None => {
                 self.unclaimed = Some(at.other);
                 Answer::To(self.number(), Asked::Unseen)
@@ -146,6 +155,12 @@ impl Exchanges {
         };
         self.since = at.own.saturating_add(1);
         answer
+    }
+
+    /// Whether a request was sent when the response at `at` had been read: then those before it
+    /// are there, or lost.
+    fn asked_since(&self, at: Position) -> bool {
+        self.waiting.back().is_some_and(|request| request.other > at.own)
     }
 
     /// The oldest of `possible` requests. So many of those `waiting` were there before the response.

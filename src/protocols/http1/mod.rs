@@ -240,9 +240,15 @@ impl Protocol for Http1 {
         }
     }
 
-    fn resync(conn: &Http1Conn, dir: Direction, buf: &[u8]) -> Option<usize> {
+    fn resync(
+        conn: &Http1Conn,
+        dir: Direction,
+        buf: &[u8],
+        begins: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let requests = conn.requests.map(|requests| requests == dir);
         let in_chunked = conn.side_ref(dir).loss == Loss::InChunked;
-        resync::find(conn.requests.map(|requests| requests == dir), in_chunked, buf)
+        resync::find(requests, in_chunked, buf, |at| conn.exchanges.are_pipelined() || begins(at))
     }
 
     fn unblock(conn: &mut Http1Conn, dir: Direction) {

@@ -15,18 +15,23 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// is out of sight. A request counts with a registered method only: what is left of a body in
 /// front of `GET` would make a method of its own.
 ///
-/// `requests` tells the kind, `None` when that is not known yet. When the stream was lost
+/// `begins` tells at which offsets one may start. `requests` tells the kind, `None` when that is not known yet. When the stream was lost
 /// `in_chunked`, a buffer that ends with the last chunk ends the message: its whole length is
 /// the start of what comes next.
-pub(super) fn find(requests: Option<bool>, in_chunked: bool, buf: &[u8]) -> Option<usize> {
+pub(super) fn find(
+    requests: Option<bool>,
+    in_chunked: bool,
+    buf: &[u8],
+    begins: impl Fn(usize) -> bool,
+) -> Option<usize> {
     let mut at = 0usize;
     while let Some(end) = line_end(buf, at) {
-        if is_start(requests, buf.get(at..end)?) && is_header(buf.get(end..)?) {
+        if is_start(requests, buf.get(at..end)?) && is_header(buf.get(end..)?) && begins(at) {
             return Some(at);
         }
         at = end;
     }
-    if requests != Some(false) && is_long_request(buf.get(at..)?) {
+    if requests != Some(false) && is_long_request(buf.get(at..)?) && begins(at) {
         return Some(at);
     }
     (in_chunked && ends_with_last_chunk(buf)).then_some(buf.len())

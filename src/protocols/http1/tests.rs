@@ -500,19 +500,19 @@ fn a_lost_stream_is_found_at_a_start_line_of_its_own_kind() {
     let mut server = Server::default();
     server.asks();
     let requests = b"x\r\n\r\nGET / HTTP/1.1\r\nHost: h";
-    assert_eq!(Http1::resync(&server.0, Recv, requests), Some(5));
-    assert_eq!(Http1::resync(&server.0, Send, requests), None);
-    assert_eq!(Http1::resync(&server.0, Send, b"x HTTP/1.1 200 OK\r\n"), None);
-    assert_eq!(Http1::resync(&server.0, Send, b"x\nHTTP/1.1 200 OK\r\n\r\n"), Some(2));
+    assert_eq!(Http1::resync(&server.0, Recv, requests, &|_| true), Some(5));
+    assert_eq!(Http1::resync(&server.0, Send, requests, &|_| true), None);
+    assert_eq!(Http1::resync(&server.0, Send, b"x HTTP/1.1 200 OK\r\n", &|_| true), None);
+    assert_eq!(Http1::resync(&server.0, Send, b"x\nHTTP/1.1 200 OK\r\n\r\n", &|_| true), Some(2));
 }
 
 #[test]
 fn a_start_line_without_a_header_behind_it_is_text() {
     let server = Server::default();
     for text in ["GET / HTTP/1.1\r\nis a request line", "GET / HTTP/1.1\n<p>", "GET / HTTP/1.1"] {
-        assert_eq!(Http1::resync(&server.0, Recv, text.as_bytes()), None, "{text}");
+        assert_eq!(Http1::resync(&server.0, Recv, text.as_bytes(), &|_| true), None, "{text}");
     }
-    assert_eq!(Http1::resync(&server.0, Recv, b"GET / HTTP/1.1\r\n"), Some(0));
+    assert_eq!(Http1::resync(&server.0, Recv, b"GET / HTTP/1.1\r\n", &|_| true), Some(0));
 }
 
 #[test]
@@ -520,9 +520,13 @@ fn a_lost_stream_is_found_at_a_long_request_line_whose_end_is_out_of_sight() {
     let server = Server::default();
     for (line, found) in [("MOVE /", true), ("XYZZY /", false), ("GET a /", false)] {
         let text = format!("x\n{line}{}", "q".repeat(2048));
-        assert_eq!(Http1::resync(&server.0, Recv, text.as_bytes()), found.then_some(2), "{line}");
+        assert_eq!(
+            Http1::resync(&server.0, Recv, text.as_bytes(), &|_| true),
+            found.then_some(2),
+            "{line}"
+        );
     }
-    assert_eq!(Http1::resync(&server.0, Recv, b"GET /short"), None);
+    assert_eq!(Http1::resync(&server.0, Recv, b"GET /short", &|_| true), None);
 }
 
 #[test]
@@ -530,11 +534,11 @@ fn a_last_chunk_ends_only_a_lost_chunked_message() {
     let end = b"data\r\n0\r\n\r\n";
     let mut server = in_chunked();
     Http1::reset(&mut server.0, Send);
-    assert_eq!(Http1::resync(&server.0, Send, end), Some(end.len()));
-    assert_eq!(Http1::resync(&server.0, Send, b"0\r\n\r\n"), Some(5));
-    assert_eq!(Http1::resync(&server.0, Send, b"data0\r\n\r\n"), None);
+    assert_eq!(Http1::resync(&server.0, Send, end, &|_| true), Some(end.len()));
+    assert_eq!(Http1::resync(&server.0, Send, b"0\r\n\r\n", &|_| true), Some(5));
+    assert_eq!(Http1::resync(&server.0, Send, b"data0\r\n\r\n", &|_| true), None);
     Http1::reset(&mut server.0, Recv);
-    assert_eq!(Http1::resync(&server.0, Recv, end), None);
+    assert_eq!(Http1::resync(&server.0, Recv, end, &|_| true), None);
 }
 
 #[test]

@@ -62,7 +62,11 @@ impl Connection {
     fn drop_before_start(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
         let Proto::Known(state) = &self.proto else { return };
         let stream = &mut self.streams[dir.index()];
-        if !stream.lost || stream.kept.is_none() || state.resync(dir, record.head) != Some(0) {
+        let begins = |offset| record.begins_call(offset);
+        if !stream.lost
+            || stream.kept.is_none()
+            || state.resync(dir, record.head, &begins) != Some(0)
+        {
             return;
         }
         let Some(mut kept) = stream.kept.take() else { return };
@@ -233,7 +237,9 @@ impl Connection {
         self.may_hide_a_request(dir, source.stamp(0), engine);
         let Front { bytes, missing } = source.front();
         let stream = &self.streams[dir.index()];
-        let found = state.resync(dir, bytes);
+        // Behind a message that was answered early, its rest and the next one come together.
+        let begins = |offset| stream.inside.is_some() || source.begins_call(offset);
+        let found = state.resync(dir, bytes, &begins);
         let barren = found == Some(0) && stream.barren_at == Some(stream.at);
         let last = source.stamp((bytes.len() as u64).saturating_sub(1));
         let inside = found != Some(bytes.len()) && self.is_inside(dir, last.other, engine);

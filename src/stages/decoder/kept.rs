@@ -32,6 +32,8 @@ pub(super) struct Kept {
 /// Captured bytes of one record and the hole behind them.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
+    /// It begins with the call's first byte.
+    whole: bool,
     bytes: usize,
     hole: u64,
     stamp: Stamp,
@@ -50,19 +52,19 @@ impl Kept {
         let room = KEPT_MAX.saturating_sub(self.bytes.len());
         let full = self.segments.len() >= SEGMENTS_MAX - 1;
         if full || captured > room || pool.in_use + captured > KEPT_TOTAL_MAX {
-            self.segment(&[], record.len(), record.stamp);
+            self.segment(false, &[], record.len(), record.stamp);
             pool.charge(self);
             return captured as u64;
         }
-        self.segment(record.head, record.hole, record.stamp);
+        self.segment(record.whole, record.head, record.hole, record.stamp);
         if !record.tail.is_empty() {
-            self.segment(record.tail, 0, record.stamp);
+            self.segment(false, record.tail, 0, record.stamp);
         }
         pool.charge(self);
         0
     }
 
-    fn segment(&mut self, bytes: &[u8], hole: u64, stamp: Stamp) {
+    fn segment(&mut self, whole: bool, bytes: &[u8], hole: u64, stamp: Stamp) {
         if self.lead.1 == 0 {
             self.lead = (self.lead.0 + bytes.len(), hole);
         }
@@ -74,7 +76,7 @@ impl Kept {
                 last.hole += hole;
                 self.relead();
             }
-            _ => self.segments.push_back(Segment { bytes: bytes.len(), hole, stamp }),
+            _ => self.segments.push_back(Segment { whole, bytes: bytes.len(), hole, stamp }),
         }
     }
 
@@ -127,10 +129,22 @@ impl Source for Kept {
         self.segments.back().map(|s| s.stamp).unwrap_or_default()
     }
 
+    fn begins_call(&self, offset: usize) -> bool {
+        let mut at = 0;
+        for segment in &self.segments {
+            if at >= offset {
+                return at == offset && segment.whole;
+            }
+            at += segment.bytes;
+        }
+        false
+    }
+
     fn consume(&mut self, mut n: u64) {
         self.len = self.len.saturating_sub(n);
         while n > 0 {
             let Some(first) = self.segments.front_mut() else { break };
+            first.whole = false;
             let bytes = usize::try_from(n).unwrap_or(usize::MAX).min(first.bytes);
             let hole = (n - bytes as u64).min(first.hole);
             first.bytes -= bytes;
@@ -184,7 +198,7 @@ mod tests {
 
     fn record(ms: u64, head: &[u8], hole: u64) -> Record<'_> {
         let stamp = Stamp { at: KtimeNs(ms), ..Stamp::default() };
-        Record { pos: 0, head, hole, tail: b"", stamp }
+        Record { pos: 0, whole: true, head, hole, tail: b"", stamp }
     }
 
     #[test]

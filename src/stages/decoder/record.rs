@@ -43,6 +43,8 @@ pub(super) trait Source {
     fn front(&self) -> Front<'_>;
     /// Stamp of the wire byte at `offset`.
     fn stamp(&self, offset: u64) -> Stamp;
+    /// Whether a call begins with the captured byte at `offset` of the front.
+    fn begins_call(&self, offset: usize) -> bool;
     /// Forgets `n` wire bytes; at most [`Self::len`].
     fn consume(&mut self, n: u64);
 }
@@ -52,6 +54,8 @@ pub(super) trait Source {
 pub(super) struct Record<'a> {
     /// Stream position of the front.
     pub(super) pos: u64,
+    /// The front is the call's.
+    pub(super) whole: bool,
     /// Captured front.
     pub(super) head: &'a [u8],
     /// Wire bytes not captured behind `head`.
@@ -68,6 +72,7 @@ impl<'a> Record<'a> {
         let captured = (data.head.len() + data.tail.len()) as u64;
         Self {
             pos: data.pos.0,
+            whole: true,
             head: data.head,
             hole: u64::from(data.bytes).saturating_sub(captured),
             tail: data.tail,
@@ -83,7 +88,7 @@ impl<'a> Record<'a> {
 
     /// `bytes` wire bytes at `pos` of which nothing was captured.
     pub(super) fn missing(pos: u64, bytes: u64, stamp: Stamp) -> Self {
-        Self { pos, head: &[], hole: bytes, tail: &[], stamp }
+        Self { pos, whole: false, head: &[], hole: bytes, tail: &[], stamp }
     }
 
     /// Position behind the record.
@@ -108,11 +113,16 @@ impl Source for Record<'_> {
         self.stamp
     }
 
+    fn begins_call(&self, offset: usize) -> bool {
+        offset == 0 && self.whole
+    }
+
     fn consume(&mut self, n: u64) {
         if n == 0 {
             return;
         }
         self.pos = self.pos.saturating_add(n);
+        self.whole = false;
         let rest = cut(&mut self.head, n);
         let from_hole = rest.min(self.hole);
         self.hole -= from_hole;
@@ -134,7 +144,7 @@ mod tests {
     #[test]
     fn consuming_walks_through_head_hole_and_tail() {
         let stamp = Stamp::default();
-        let mut r = Record { pos: 100, head: b"abc", hole: 10, tail: b"yz", stamp };
+        let mut r = Record { pos: 100, whole: true, head: b"abc", hole: 10, tail: b"yz", stamp };
         assert_eq!((r.len(), r.end()), (15, 115));
         r.consume(2);
         assert_eq!((r.front().bytes, r.front().missing, r.pos), (&b"c"[..], 10, 102));

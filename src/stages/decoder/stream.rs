@@ -84,6 +84,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Ahead {
     pos: u64,
+    whole: bool,
     head: Vec<u8>,
     hole: u64,
     tail: Vec<u8>,
@@ -94,7 +95,7 @@ impl Ahead {
     /// The record.
     pub(super) fn record(&self) -> Record<'_> {
         let Self { pos, hole, stamp, .. } = *self;
-        Record { pos, head: &self.head, hole, tail: &self.tail, stamp }
+        Record { pos, whole: self.whole, head: &self.head, hole, tail: &self.tail, stamp }
     }
 }
 
@@ -136,6 +137,7 @@ impl Stream {
         let captured = record.head.len() + record.tail.len();
         let mut ahead = Ahead {
             pos: record.pos,
+            whole: record.whole,
             head: Vec::new(),
             hole: record.end() - record.pos,
             tail: Vec::new(),
@@ -210,7 +212,7 @@ mod tests {
     use super::*;
 
     fn record(pos: u64, head: &[u8]) -> Record<'_> {
-        Record { pos, head, hole: 0, tail: b"", stamp: Stamp::default() }
+        Record { pos, whole: true, head, hole: 0, tail: b"", stamp: Stamp::default() }
     }
 
     #[test]
