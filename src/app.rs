@@ -216,6 +216,7 @@ impl Agent {
             .stop_with(Arc::clone(&stop_reader))
             .lose_one_record(config.agent.fault);
         let (records, events, to_decoder) = wires.discovery;
+        let look = loaded.look_around()?;
         let agent = Self {
             loader: {
                 let counters = Arc::clone(&counters);
@@ -224,7 +225,9 @@ impl Agent {
                     Ok(())
                 })?
             },
-            discovery: stage("discovery", move || discovery.run(&records, &events, &to_decoder))?,
+            discovery: stage("discovery", move || {
+                discovery.run(&records, &events, &to_decoder, look)
+            })?,
             reader: stage("reader", move || drain.run(wires.reader))?,
             consumer,
             ask_decoder: wires.ask_decoder,

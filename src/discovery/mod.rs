@@ -20,7 +20,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{
-    ListenerFact, ProcessEvent, ProcessFact, ProcessImage, ProcessRecord, TaskFact, ThreadModel,
+    ListenerFact, ProcessEvent, ProcessFact, ProcessImage, ProcessRecord, Surroundings, TaskFact,
+    ThreadModel,
 };
 use crate::telemetry::{Counter, Counters};
 pub use identity::HostFacts;
@@ -28,6 +29,9 @@ pub use procfs::listeners_from_proc;
 
 /// Processes that are remembered at most; beyond, a process is refused and counted.
 pub const PROCESSES_MAX: usize = 65_536;
+
+/// The host's first process.
+const INIT: Tgid = Tgid(1);
 
 /// A question about a path.
 pub type PathTest = Box<dyn Fn(&str) -> bool + Send>;
@@ -75,6 +79,8 @@ pub struct Discovery {
     processes: HashMap<Tgid, Process>,
     /// Decisions not handed out yet.
     decisions: Vec<Decision>,
+    /// Processes that were selected because they listen: their workers are to be looked for.
+    masters: Vec<(Tgid, KtimeNs)>,
     counters: Arc<Counters>,
 }
 
@@ -90,7 +96,8 @@ pub struct Decision {
 impl Discovery {
     /// A judge for `selectors` on the host described by `host`.
     pub fn new(selectors: Selectors, host: HostFacts, counters: Arc<Counters>) -> Self {
-        Self { selectors, host, processes: HashMap::new(), decisions: Vec::new(), counters }
+        let (processes, decisions) = Default::default();
+        Self { selectors, host, processes, decisions, masters: Vec::new(), counters }
     }
 
     /// Judges everything that was there before the agent. Children of a selected process are
@@ -119,7 +126,7 @@ impl Discovery {
                 chosen.push(*tgid);
             }
         }
-        chosen.extend(descendants(&chosen, tasks));
+        chosen.extend(workers(&chosen, tasks));
         chosen.sort_unstable();
         chosen.dedup();
         for tgid in chosen {
@@ -214,6 +221,42 @@ impl Discovery {
             self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
         } else {
             self.decide(selected, tgid, at, &image, true);
+            if selected {
+                self.masters.push((tgid, at));
+            }
+        }
+    }
+
+    /// Selects the owners of listeners, and the processes below them and below `masters`: workers
+    /// may be older than their master's port.
+    fn select_workers(&mut self, since: KtimeNs, tasks: &[TaskFact], listeners: &[ListenerFact]) {
+        for l in listeners {
+            let process = |exe| Process { exe, listens: true, ..Process::default() };
+            if self.selectors.has_port(l.port)
+                && self.matches(&process(executable(l.ns_tgid, &ProcessImage::default())))
+            {
+                self.inherit(l.tgid, l.ns_tgid, since);
+                self.masters.push((l.tgid, since));
+            }
+        }
+        let masters: Vec<_> = self.masters.drain(..).map(|(tgid, _)| tgid).collect();
+        let workers = workers(&masters, tasks);
+        for task in tasks.iter().filter(|task| workers.contains(&task.tgid)) {
+            self.inherit(task.tgid, task.ns_tgid, since);
+        }
+    }
+
+    /// Selects a process of which the kernel has not asked.
+    fn inherit(&mut self, tgid: Tgid, ns_tgid: u32, since: KtimeNs) {
+        if self.processes.get(&tgid).is_some_and(|p| p.selected) {
+            return;
+        }
+        let image = ProcessImage::default();
+        let exe = executable(ns_tgid, &image);
+        self.remember(tgid, Process { ns_tgid, exe, listens: true, selected: false });
+        if let Some(fact) = self.chosen(tgid, since, &image) {
+            let event = ProcessEvent::Inherited { tgid, ns_tgid };
+            self.decisions.push(Decision { event: Some(event), fact: Some(fact) });
         }
     }
 
@@ -248,10 +291,17 @@ impl Discovery {
     }
 
     fn select(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage, adopt: bool) {
-        let Some(process) = self.processes.get_mut(&tgid) else {
-            // The table is full, which was counted.
+        let Some(fact) = self.chosen(tgid, since, image) else {
             return self.refuse(tgid, since);
         };
+        let ns_tgid = self.processes.get(&tgid).map_or(0, |process| process.ns_tgid);
+        self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, Some(fact));
+    }
+
+    /// What the decoder is told of a process that is selected; `None` when the table was full,
+    /// which was counted.
+    fn chosen(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage) -> Option<ProcessFact> {
+        let process = self.processes.get_mut(&tgid)?;
         let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
         let service = identity::service_of(
             &self.host,
@@ -261,10 +311,8 @@ impl Discovery {
             image,
             runtime.language(),
         );
-        let ns_tgid = process.ns_tgid;
-        let fact = ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() };
         process.selected = true;
-        self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, Some(fact));
+        Some(ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() })
     }
 
     fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {
@@ -290,15 +338,34 @@ impl Discovery {
         }
     }
 
-    /// Judges records until their sender is gone.
+    /// Judges records until their sender is gone. `look` lists every process and every listener.
     pub fn run(
         mut self,
         records: &Receiver<ProcessRecord>,
         loader: &Sender<ProcessEvent>,
         decoder: &Sender<ProcessFact>,
+        look: impl Fn() -> anyhow::Result<Surroundings>,
     ) -> anyhow::Result<()> {
         for record in records {
-            for decision in self.on_record(record) {
+            let mut decisions = self.on_record(record);
+            if let Some((master, since)) = self.masters.first().copied() {
+                match look() {
+                    Ok(Surroundings { tasks, listeners }) => {
+                        let listeners = listeners.unwrap_or_else(|| listeners_from_proc(&tasks));
+                        self.select_workers(since, &tasks, &listeners);
+                    }
+                    Err(error) => {
+                        self.masters.clear();
+                        tracing::warn!(
+                            pid = master.0,
+                            error = format!("{error:#}"),
+                            "workers of a process that listens are not observed"
+                        );
+                    }
+                }
+                decisions.append(&mut self.decisions);
+            }
+            for decision in decisions {
                 hand_out(decision, loader, decoder);
             }
         }
@@ -326,14 +393,15 @@ fn executable(ns_tgid: u32, image: &ProcessImage) -> String {
     image.path.clone().or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
 }
 
-/// Every process below `roots`.
-fn descendants(roots: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
+/// Every process below `masters`. The host's init may listen for others (socket activation), but
+/// what is below it are not its workers.
+fn workers(masters: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
     let mut children: HashMap<Tgid, Vec<Tgid>> = HashMap::new();
     for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
         children.entry(task.parent).or_default().push(task.tgid);
     }
     let mut found = Vec::new();
-    let mut open = roots.to_vec();
+    let mut open: Vec<_> = masters.iter().copied().filter(|tgid| *tgid != INIT).collect();
     while let Some(tgid) = open.pop() {
         for child in children.remove(&tgid).unwrap_or_default() {
             found.push(child);

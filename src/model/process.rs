@@ -111,6 +111,15 @@ pub struct ListenerFact {
     pub port: u16,
 }
 
+/// What there is besides the process at hand.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Every process.
+    pub tasks: Vec<TaskFact>,
+    /// Every listening TCP socket with its owners; `None` where the kernel cannot tell (5.10).
+    pub listeners: Option<Vec<ListenerFact>>,
+}
+
 /// What discovery asks of the loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
@@ -124,6 +133,14 @@ pub enum ProcessEvent {
         ns_tgid: u32,
         /// Whether it may have connections that are older than its selection.
         adopt: bool,
+    },
+    /// Observe the process as its parent is, and adopt its open connections: it was there before
+    /// that was selected.
+    Inherited {
+        /// Who.
+        tgid: Tgid,
+        /// Its id in the agent's PID namespace.
+        ns_tgid: u32,
     },
     /// Do not observe the process (any more).
     Refused {

@@ -116,6 +116,30 @@ fn every_shape_of_a_server_gives_one_span_a_request() {
 }
 
 #[test]
+fn a_worker_that_is_older_than_its_master_s_port_is_selected_with_it() {
+    let name = "a_worker_that_is_older_than_its_master_s_port_is_selected_with_it";
+    let Some(_turn) = enter(name, &[Need::App("httpd")]) else { return };
+    let port = free_port();
+    for selectors in [&["OTEL_EBPF_OPEN_PORT"][..], &["OTEL_EBPF_OPEN_PORT", EVERYTHING.0]] {
+        let (text, exe) = (port.to_string(), app("httpd"));
+        let all = [text.as_str(), exe.to_str().unwrap()];
+        let variables: Vec<_> = selectors.iter().copied().zip(all).collect();
+        let agent = Agent::start(&variables);
+        let server = Server::start(port, Command::new(app("httpd")).arg(&text).arg("handoff"));
+        // The first request may come before the worker is found.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let mut wanted = Vec::new();
+        for i in 0..5 {
+            let path = format!("/handoff-{i}");
+            assert_eq!(Client::connect(server.port).unwrap().ask("GET", &path, b"").unwrap(), 200);
+            wanted.push(format!("server GET {path} 200"));
+        }
+        let outcome = agent.stop_after(wanted.len(), |_| true);
+        assert_eq!(lines(&outcome.spans, ""), wanted, "{selectors:?}");
+    }
+}
+
+#[test]
 fn unix_sockets_are_connections_like_any_other() {
     let name = "unix_sockets_are_connections_like_any_other";
     let Some(_turn) = enter(name, &[Need::App("unix")]) else { return };

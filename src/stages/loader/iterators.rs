@@ -4,26 +4,34 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result, anyhow};
-use libbpf_rs::{ProgramMut, libbpf_sys};
+use libbpf_rs::libbpf_sys;
 
 use super::ladder::Loaded;
 use crate::abi::types;
 use crate::model::ids::{KtimeNs, Tgid};
-use crate::model::process::{ListenerFact, TaskFact};
+use crate::model::process::{ListenerFact, Surroundings, TaskFact};
 
 impl Loaded {
     /// Every process there is.
     pub fn tasks(&self) -> Result<Vec<TaskFact>> {
-        let records: Vec<types::task_record> = iterate(&self.skel.progs.obi_it_task, None)?;
-        Ok(records
-            .into_iter()
-            .map(|r| TaskFact {
-                tgid: Tgid(r.tgid),
-                ns_tgid: r.ns_tgid,
-                parent: Tgid(r.parent_tgid),
-                started: KtimeNs(r.start_ktime_ns),
-            })
-            .collect())
+        tasks(self.skel.progs.obi_it_task.as_fd())
+    }
+
+    /// [`Self::tasks`] and [`Self::listeners`] for another thread.
+    pub fn look_around(&self) -> Result<impl Fn() -> Result<Surroundings> + Send + use<>> {
+        let copy = |program: BorrowedFd<'_>| {
+            program.try_clone_to_owned().context("duplicate an iterator's descriptor")
+        };
+        let tasks = copy(self.skel.progs.obi_it_task.as_fd())?;
+        let files = match self.features.sock_from_file {
+            true => Some(copy(self.skel.progs.obi_it_file.as_fd())?),
+            false => None,
+        };
+        Ok(move || {
+            let listeners = files.as_ref().map(|files| listeners(files.as_fd(), None));
+            let (tasks, listeners) = (self::tasks(tasks.as_fd())?, listeners.transpose()?);
+            Ok(Surroundings { tasks, listeners })
+        })
     }
 
     /// Every listening TCP socket and its owners; adopts the open connections of selected
@@ -33,25 +41,37 @@ impl Loaded {
         if !self.features.sock_from_file {
             return Ok(None);
         }
-        let program = &self.skel.progs.obi_it_file;
-        let records: Vec<types::listener_record> = iterate(program, only)?;
-        Ok(Some(
-            records
-                .into_iter()
-                .map(|r| ListenerFact { tgid: Tgid(r.tgid), ns_tgid: r.ns_tgid, port: r.port })
-                .collect(),
-        ))
+        listeners(self.skel.progs.obi_it_file.as_fd(), only).map(Some)
     }
+}
+
+fn listeners(program: BorrowedFd<'_>, only: Option<u32>) -> Result<Vec<ListenerFact>> {
+    let records: Vec<types::listener_record> = iterate(program, only)?;
+    let listener = |r: types::listener_record| ListenerFact {
+        tgid: Tgid(r.tgid),
+        ns_tgid: r.ns_tgid,
+        port: r.port,
+    };
+    Ok(records.into_iter().map(listener).collect())
+}
+
+fn tasks(program: BorrowedFd<'_>) -> Result<Vec<TaskFact>> {
+    let records: Vec<types::task_record> = iterate(program, None)?;
+    let task = |r: types::task_record| TaskFact {
+        tgid: Tgid(r.tgid),
+        ns_tgid: r.ns_tgid,
+        parent: Tgid(r.parent_tgid),
+        started: KtimeNs(r.start_ktime_ns),
+    };
+    Ok(records.into_iter().map(task).collect())
 }
 
 /// Runs an iterator program to its end.
 fn iterate<T: plain::Plain + Default>(
-    program: &ProgramMut<'_>,
+    program: BorrowedFd<'_>,
     only: Option<u32>,
 ) -> Result<Vec<T>> {
-    let bytes = read_iterator(program.as_fd(), only)
-        .with_context(|| format!("run iterator {}", program.name().display()))?;
-    bytes
+    read_iterator(program, only)?
         .chunks(size_of::<T>())
         .map(|chunk| {
             let mut record = T::default();

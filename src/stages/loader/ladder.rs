@@ -124,14 +124,26 @@ impl Loaded {
                 if !self.select_all {
                     self.maps.judge(tgid, since, true)?;
                 }
-                if adopt && let Err(error) = self.listeners(Some(ns_tgid)) {
-                    debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
+                if adopt {
+                    self.adopt(tgid, ns_tgid);
                 }
+            }
+            ProcessEvent::Inherited { tgid, ns_tgid } => {
+                if !self.select_all {
+                    self.maps.select(tgid)?;
+                }
+                self.adopt(tgid, ns_tgid);
             }
             ProcessEvent::Refused { tgid, since } => self.maps.judge(tgid, since, false)?,
             ProcessEvent::Exited { tgid } => self.maps.forget_judgement(tgid),
         }
         Ok(())
+    }
+
+    fn adopt(&self, tgid: Tgid, ns_tgid: u32) {
+        if let Err(error) = self.listeners(Some(ns_tgid)) {
+            debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
+        }
     }
 
     /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).

@@ -64,6 +64,11 @@ impl KernelMaps {
         }
     }
 
+    /// Observes the process whatever it was judged before.
+    pub(super) fn select(&self, tgid: Tgid) -> Result<()> {
+        self.enter(tgid, judged(true), MapFlags::ANY).with_context(|| selection_of(tgid))
+    }
+
     /// Never observes the process, whatever else says.
     pub fn deny(&self, tgid: Tgid) -> Result<()> {
         self.enter(tgid, types::selection_state::SELECTION_DENIED, MapFlags::ANY)

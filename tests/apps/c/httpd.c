@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One small server in several shapes: httpd PORT threads|prefork|mptcp|pool
+/* One small server in several shapes: httpd PORT threads|prefork|mptcp|pool|handoff
  *
  *   threads   a thread per connection, blocked in recv between requests
  *   prefork   four processes that accept on one socket
  *   mptcp     threads, on a multipath TCP listener
  *   pool      one thread accepts, another reads, a third writes
+ *   handoff   a process that was forked before the master listens gets its connections
  */
 #include "net.h"
 
@@ -111,12 +112,75 @@ static void pool(int listener)
 		hand_over(to_reader[1], must(accept(listener, NULL, NULL), "accept"));
 }
 
+/* Room for one descriptor as control data. */
+union one_fd {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+static void pass(int to, int fd)
+{
+	char byte = 0;
+	struct iovec piece = {&byte, 1};
+	union one_fd control = {0};
+	struct msghdr message = {.msg_iov = &piece,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+	must(sendmsg(to, &message, 0), "sendmsg");
+	close(fd);
+}
+
+static int passed(int from)
+{
+	char byte;
+	struct iovec piece = {&byte, 1};
+	union one_fd control;
+	struct msghdr message = {.msg_iov = &piece,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control)};
+	int fd;
+
+	if (must(recvmsg(from, &message, 0), "recvmsg") == 0)
+		exit(0);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
+}
+
+static void handoff(int port)
+{
+	int ends[2], listener;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+	if (must(fork(), "fork") == 0) {
+		close(ends[0]);
+		for (;;)
+			serve_connection(passed(ends[1]));
+	}
+	close(ends[1]);
+	listener = listen_on(port, 0);
+	ready();
+	for (;;)
+		pass(ends[0], must(accept(listener, NULL, NULL), "accept"));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
-		errx(2, "usage: httpd PORT threads|prefork|mptcp|pool");
+		errx(2, "usage: httpd PORT threads|prefork|mptcp|pool|handoff");
 
 	const char *shape = argv[2];
+
+	if (!strcmp(shape, "handoff"))
+		handoff(atoi(argv[1]));
+
 	int listener = listen_on(atoi(argv[1]), strcmp(shape, "mptcp") ? 0 : IPPROTO_MPTCP);
 
 	if (!strcmp(shape, "prefork"))
