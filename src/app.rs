@@ -150,6 +150,7 @@ pub fn choose_processes(
         let listeners = loaded.listeners(None)?.unwrap_or_default();
         decisions = if look == 0 { discovery.more_listeners(&listeners) } else { Vec::new() };
     }
+    loaded.set_adopting(false)?;
     let selected = facts.iter().filter(|f| f.service.is_some()).count();
     info!(processes = tasks.len(), selected, "processes judged");
     let hidden = discovery.hidden();

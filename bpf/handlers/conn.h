@@ -36,6 +36,10 @@ static __always_inline void conn_positions(struct tcp_sock *tp, const struct con
 	}
 }
 
+/* User space is adopting connections: one that a hook sees first now may be older than that. Set
+ * by the loader. TCP's positions tell by themselves. */
+volatile __u32 adopting;
+
 /* State for a connection seen for the first time. `moved` bytes in direction dir have moved
  * already by the call that revealed it (0 when none did). In the other direction a call may have
  * moved bytes whose hook has not run yet: its record begins before the open position. */
@@ -56,6 +60,8 @@ static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 
 			init.flags |= CONN_FLAG_FROM_BIRTH;
 	} else {
 		init.flags |= CONN_FLAG_OWN_COUNTERS;
+		if (adopting)
+			init.flags |= CONN_FLAG_ADOPTED;
 	}
 	return conn_create(sk, &init);
 }

@@ -407,6 +407,21 @@ static __always_inline void handle_failed(const struct transfer_args *a)
 	conn_open_anew(conn, conn->own_pos);
 }
 
+/* A call of a task that is not observed, on a socket that it shares with one that is: it moves the
+ * positions that hooks count. */
+static __always_inline void handle_unobserved(const struct transfer_args *a)
+{
+	struct conn *conn;
+
+	if (a->sk->__sk_common.skc_family != AF_UNIX_ && a->sk->sk_protocol != IPPROTO_MPTCP_)
+		return;
+	if (a->flags & (MSG_PEEK_ | MSG_ERRQUEUE_ | MSG_OOB_))
+		return;
+	conn = conn_find(a->sk);
+	if (conn)
+		__sync_fetch_and_add(&conn->own_pos[a->dir & 1], a->ret);
+}
+
 static __always_inline int handle_transfer(const struct transfer_args *a)
 {
 	struct transfer t = {};
@@ -421,8 +436,10 @@ static __always_inline int handle_transfer(const struct transfer_args *a)
 		return 0;
 	}
 	selected = current_selection();
-	if (!selected)
+	if (!selected) {
+		handle_unobserved(a);
 		return 0;
+	}
 	stats = stats_of_cpu();
 	if (!stats)
 		return 0;

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -194,6 +195,37 @@ fn a_unix_connection_that_was_used_before_the_agent_is_adopted() {
     let outcome = agent.stop_after(20, |_| true);
     let wanted = sorted((0..10).flat_map(|i| both(&format!("/unix-{i}"), 200)));
     assert_eq!(lines(&outcome.spans, |_| true), wanted);
+}
+
+#[test]
+fn what_a_process_of_no_interest_reads_from_a_shared_unix_connection_is_missing_and_shifts_nothing()
+{
+    let name = "what_a_process_of_no_interest_reads_from_a_shared_unix_connection";
+    let Some(_turn) = enter(name, &[]) else { return };
+    let exe = std::env::current_exe().unwrap();
+    let agent = Agent::start(&[("OTEL_EBPF_AUTO_TARGET_EXE", exe.to_str().unwrap())]);
+    let (client, mut server) = UnixStream::pair().unwrap();
+    let mut wanted = Vec::new();
+    for i in 0..20 {
+        let (path, status) = (format!("/shared-{i}"), 200 + i);
+        let answer = format!("HTTP/1.1 {status} OK\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        carry(&client, &server, &get(&path));
+        let elsewhere = i % 5 == 2;
+        if elsewhere {
+            server.write_all(&answer).unwrap();
+            // It is judged by then: what it does before that is recorded.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "sleep 0.3; read -r a; read -r b; read -r c; echo \"$a\""]);
+            let read = shell.stdin(OwnedFd::from(client.try_clone().unwrap())).output().unwrap();
+            assert!(answer.starts_with(read.stdout.trim_ascii_end()), "{read:?}");
+        } else {
+            carry(&server, &client, &answer);
+        }
+        let seen = if elsewhere { 0 } else { status };
+        wanted.extend([format!("client GET {path} {seen}"), format!("server GET {path} {status}")]);
+    }
+    let outcome = agent.stop_after(wanted.len(), |_| true);
+    assert_eq!(lines(&outcome.spans, |_| true), sorted(wanted));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::stream::InProgress;
 use super::verdicts::VerdictUpdate;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
-use crate::model::ids::StreamPos;
+use crate::model::ids::{StreamPos, Tgid};
 use crate::protocols::{
     Driver, End, ExchangeKey, Input, Malformed, MessageKind, Position, Progress, ProtocolKind,
     SpanSink, Verdict,
@@ -538,7 +538,8 @@ impl Driver for Messages<'_> {
             exchange.dir = self.dir;
             exchange.start = self.first.at;
             exchange.last = self.now.at;
-            exchange.reader = self.now;
+            // Where the end of a gap completed the head, no call did.
+            exchange.reader = if self.now.tgid == Tgid(0) { self.first } else { self.now };
             self.made = Some((slot, exchange.serial));
         }
         self.engine.begin(slot, self.ends);

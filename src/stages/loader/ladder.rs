@@ -114,36 +114,53 @@ impl Loaded {
         }
     }
 
+    /// Tells the kernel that connections are being adopted, or that this is over. It is under way
+    /// from the load on.
+    ///
+    /// # Errors
+    /// When the object has no global data.
+    pub fn set_adopting(&mut self, under_way: bool) -> Result<()> {
+        let bss = self.skel.maps.bss_data.as_deref_mut().context("the object has no bss")?;
+        bss.adopting = under_way.into();
+        Ok(())
+    }
+
     /// Hands a decision of discovery to the kernel. A process that is gone meanwhile is no error.
     ///
     /// # Errors
     /// When the table is full: the process stays as it is.
-    pub fn apply(&self, event: ProcessEvent) -> Result<()> {
+    pub fn apply(&mut self, event: ProcessEvent) -> Result<()> {
         match event {
-            ProcessEvent::Selected { tgid, ns_tgid, since, adopt } => {
-                if !self.select_all {
-                    self.maps.judge(tgid, since, true)?;
-                }
-                if adopt {
-                    self.adopt(tgid, ns_tgid);
-                }
+            ProcessEvent::Selected { tgid, ns_tgid, since, adopt: true } => {
+                self.adopt(tgid, ns_tgid, |maps| maps.judge(tgid, since, true))?;
             }
             ProcessEvent::Inherited { tgid, ns_tgid } => {
-                if !self.select_all {
-                    self.maps.select(tgid)?;
-                }
-                self.adopt(tgid, ns_tgid);
+                self.adopt(tgid, ns_tgid, |maps| maps.select(tgid))?;
             }
+            ProcessEvent::Selected { tgid, since, .. } if !self.select_all => {
+                self.maps.judge(tgid, since, true)?;
+            }
+            ProcessEvent::Selected { .. } => {}
             ProcessEvent::Refused { tgid, since } => self.maps.judge(tgid, since, false)?,
             ProcessEvent::Exited { tgid } => self.maps.forget_judgement(tgid),
         }
         Ok(())
     }
 
-    fn adopt(&self, tgid: Tgid, ns_tgid: u32) {
+    /// Lets `select` enter a process that may have connections, and adopts these.
+    fn adopt(
+        &mut self,
+        tgid: Tgid,
+        ns_tgid: u32,
+        select: impl FnOnce(&KernelMaps) -> Result<()>,
+    ) -> Result<()> {
+        self.set_adopting(true)?;
+        let selected = if self.select_all { Ok(()) } else { select(&self.maps) };
         if let Err(error) = self.listeners(Some(ns_tgid)) {
             debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
         }
+        self.set_adopting(false)?;
+        selected
     }
 
     /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).
@@ -285,6 +302,7 @@ fn configure(
     cfg.select_all = config.select_all.into();
     cfg.judge_exec = config.judge_exec.into();
     cfg.judge_ports = u8::from(!config.ports.is_empty());
+    open.maps.bss_data.as_deref_mut().context("the object has no bss")?.adopting = 1;
     open.maps.events.set_max_entries(config.ring_bytes).context("size the ring")?;
     if features.sk_storage {
         open.maps.conn_by_sock.set_max_entries(1).context("shrink the unused hash")?;
