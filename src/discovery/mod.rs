@@ -69,6 +69,8 @@ struct Process {
     exe: String,
     listens: bool,
     selected: bool,
+    /// It was found by looking around: what its own record says of it is better.
+    found: bool,
 }
 
 /// The judge. Pure but for reads of `/proc`.
@@ -181,7 +183,7 @@ impl Discovery {
         let before = self.processes.get(&tgid);
         let was_selected = before.is_some_and(|p| p.selected);
         let listens = before.is_some_and(|p| p.listens);
-        let process = Process { ns_tgid, exe, listens, selected: false };
+        let process = Process { ns_tgid, exe, listens, ..Process::default() };
         // Without an executable selector, exec does not change what a selected process is.
         let inherited = self.selectors.exe.is_none() && was_selected;
         let selected = inherited || self.matches(&process);
@@ -213,8 +215,9 @@ impl Discovery {
             process.exe = executable(ns_tgid, &image);
         }
         process.listens = true;
-        let known = process.selected;
-        let selected = known || self.matches(&process);
+        let known = process.selected && !process.found;
+        let selected = process.selected || self.matches(&process);
+        process.found = false;
         self.remember(tgid, process);
         if known {
             // The kernel may have asked before it heard of the selection.
@@ -227,19 +230,19 @@ impl Discovery {
         }
     }
 
-    /// Selects the owners of listeners, and the processes below them and below `masters`: workers
-    /// may be older than their master's port.
+    /// Selects the processes below one that began to listen: workers may be older than the port. A
+    /// worker may be the one that listens, on a socket that its master owns, too.
     fn select_workers(&mut self, since: KtimeNs, tasks: &[TaskFact], listeners: &[ListenerFact]) {
-        for l in listeners {
-            let process = |exe| Process { exe, listens: true, ..Process::default() };
-            if self.selectors.has_port(l.port)
-                && self.matches(&process(executable(l.ns_tgid, &ProcessImage::default())))
-            {
+        let mut masters: Vec<_> = self.masters.drain(..).map(|(tgid, _)| tgid).collect();
+        let above = ancestors(&masters, tasks);
+        for l in listeners.iter().filter(|l| above.contains(&l.tgid)) {
+            let exe = executable(l.ns_tgid, &ProcessImage::default());
+            let owner = Process { exe, listens: true, ..Process::default() };
+            if self.selectors.has_port(l.port) && self.matches(&owner) {
                 self.inherit(l.tgid, l.ns_tgid, since);
-                self.masters.push((l.tgid, since));
+                masters.push(l.tgid);
             }
         }
-        let masters: Vec<_> = self.masters.drain(..).map(|(tgid, _)| tgid).collect();
         let workers = workers(&masters, tasks);
         for task in tasks.iter().filter(|task| workers.contains(&task.tgid)) {
             self.inherit(task.tgid, task.ns_tgid, since);
@@ -253,7 +256,12 @@ impl Discovery {
         }
         let image = ProcessImage::default();
         let exe = executable(ns_tgid, &image);
-        self.remember(tgid, Process { ns_tgid, exe, listens: true, selected: false });
+        if exe.is_empty() && !procfs::is_hidden(ns_tgid) {
+            // Gone: its own record tells what it was.
+            return;
+        }
+        let process = Process { ns_tgid, exe, listens: true, selected: false, found: true };
+        self.remember(tgid, process);
         if let Some(fact) = self.chosen(tgid, since, &image) {
             let event = ProcessEvent::Inherited { tgid, ns_tgid };
             self.decisions.push(Decision { event: Some(event), fact: Some(fact) });
@@ -391,6 +399,17 @@ pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<Pro
 /// gone.
 fn executable(ns_tgid: u32, image: &ProcessImage) -> String {
     image.path.clone().or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
+}
+
+/// Every process above `tgids`.
+fn ancestors(tgids: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
+    let parents: HashMap<Tgid, Tgid> = tasks.iter().map(|t| (t.tgid, t.parent)).collect();
+    let mut found = Vec::new();
+    for tgid in tgids {
+        let above = std::iter::successors(parents.get(tgid), |tgid| parents.get(tgid));
+        found.extend(above.take(tasks.len()));
+    }
+    found
 }
 
 /// Every process below `masters`. The host's init may listen for others (socket activation), but
