@@ -1,8 +1,10 @@
 use Direction::{Recv, Send};
 
+use super::body::Chunked;
 use super::head::MAX_LENGTH;
 use super::target::{Target, host_of};
 use super::*;
+use crate::protocols::End;
 
 /// A server's connection: requests come in, responses go out. Both directions stand where the
 /// messages that were found in them end.
