@@ -98,8 +98,14 @@ pub struct Decision {
 impl Discovery {
     /// A judge for `selectors` on the host described by `host`.
     pub fn new(selectors: Selectors, host: HostFacts, counters: Arc<Counters>) -> Self {
-        let (processes, decisions) = Default::default();
-        Self { selectors, host, processes, decisions, masters: Vec::new(), counters }
+        Self {
+            selectors,
+            host,
+            processes: HashMap::new(),
+            decisions: Vec::new(),
+            masters: Vec::new(),
+            counters,
+        }
     }
 
     /// Judges everything that was there before the agent. Children of a selected process are
