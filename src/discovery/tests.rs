@@ -159,3 +159,43 @@ fn a_process_that_finds_no_room_is_refused_and_counted() {
     assert_eq!(fact(&decisions).service, None);
     assert_eq!(d.counters.get(Counter::DiscoveryProcessesFull), 1);
 }
+
+fn task(tgid: u32, parent: u32) -> TaskFact {
+    let (tgid, parent) = (Tgid(tgid), Tgid(parent));
+    TaskFact { tgid, ns_tgid: tgid.0, parent, started: KtimeNs(0) }
+}
+
+/// Processes besides `first` that are selected when it begins to listen on port 80.
+fn selected_with(first: u32, tasks: &[TaskFact], owners: &[u32]) -> Vec<Tgid> {
+    let mut d = judge(Some(80), "");
+    d.on_record(ProcessRecord::Listen {
+        at: KtimeNs(5),
+        tgid: Tgid(first),
+        ns_tgid: first,
+        port: 80,
+        image: image("/usr/bin/node", b"A=b\0"),
+    });
+    let owner = |tgid: &u32| ListenerFact { tgid: Tgid(*tgid), ns_tgid: *tgid, port: 80 };
+    let owners: Vec<_> = owners.iter().map(owner).collect();
+    d.select_workers(KtimeNs(5), tasks, &owners);
+    let inherited = d.decisions.drain(..).map(|decision| match decision.event {
+        Some(ProcessEvent::Inherited { tgid, .. }) => tgid,
+        other => panic!("{other:?}"),
+    });
+    inherited.collect()
+}
+
+#[test]
+fn who_begins_to_listen_is_selected_with_its_workers_and_with_the_master_that_owns_the_port() {
+    // The only process that surely runs.
+    let own = std::process::id();
+    let (a, b) = (4_000_001, 4_000_002);
+    let below = [task(a, 1), task(b, a), task(own, b)];
+    assert_eq!(selected_with(a, &below, &[a]), [Tgid(own)]);
+    assert_eq!(selected_with(1, &below, &[1]), [], "what is below init is not its workers");
+    let above = [task(own, 1), task(a, own)];
+    assert_eq!(selected_with(a, &above, &[a, own]), [Tgid(own)]);
+    assert_eq!(selected_with(a, &above, &[a]), [], "who does not own the port is no master");
+    let beside = [task(own, 1), task(a, 1)];
+    assert_eq!(selected_with(a, &beside, &[a, own]), [], "who is no relative tells of itself");
+}
