@@ -133,7 +133,9 @@ fn table(ledger: &Ledger, unbalanced: &str) -> String {
         }
     }
     for (process, n) in &ledger.unknown_payloads {
-        table += &format!("payload unknown: {n} calls of {process} (io_uring or a foreign ABI)\n");
+        table += &format!(
+            "payload unknown: {n} calls of {process} (io_uring, a foreign ABI, or many messages at once)\n"
+        );
     }
     for (name, n) in &ledger.beside {
         table += &format!("beside: {name:<46} {n:>12}\n");

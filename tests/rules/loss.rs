@@ -188,6 +188,43 @@ fn a_client_of_a_unix_socket_is_followed_behind_a_loss() {
     }
 }
 
+/// The first head of a new connection was moved in a way that is not read.
+#[test]
+fn the_body_of_a_first_head_that_was_not_captured_makes_no_method() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.call(1, Recv, b"", 60, b"");
+    host.moves(1, Recv, "zzzz");
+    host.moves(1, Send, &ok(""));
+    host.moves(1, Recv, "POST /second HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    host.moves(1, Send, &ok(""));
+    host.moves(1, Recv, &get("/third"));
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["POST /second 200", "GET /third 200"]);
+}
+
+/// Nor does a request begin while the one before, whose bytes still come, has no answer.
+#[test]
+fn what_a_body_under_way_quotes_in_calls_of_its_own_is_no_message() {
+    let lines = ["PATCH /quoted HTTP/1.1\r\n", "Host: h\r\n", "\r\n", "--b\r\n"];
+    for (asks, answers) in [(Recv, Send), (Send, Recv)] {
+        let mut host = Host::new();
+        host.reopen(1);
+        host.moves(1, asks, "text\r\n");
+        for _ in 0..200 {
+            lines.iter().for_each(|line| host.moves(1, asks, line));
+        }
+        host.moves(1, answers, "HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\n");
+        host.moves(1, answers, "abc");
+        host.moves(1, asks, &get("/next"));
+        host.moves(1, answers, &ok(""));
+        host.decode();
+        assert_eq!(host.lines(), ["GET /next 200"]);
+        assert_eq!(host.count(Counter::PairingAmbiguous), 0);
+    }
+}
+
 /// Who sends one request at a time begins each with a call of its own.
 #[test]
 fn what_the_body_of_a_lost_head_quotes_is_no_message() {

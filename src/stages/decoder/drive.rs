@@ -62,11 +62,10 @@ impl Connection {
     fn drop_before_start(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
         let Proto::Known(state) = &self.proto else { return };
         let stream = &mut self.streams[dir.index()];
-        let begins = |offset| record.begins_call(offset);
-        if !stream.lost
-            || stream.kept.is_none()
-            || state.resync(dir, record.head, &begins) != Some(0)
-        {
+        let Some(kept) = stream.kept.as_ref().filter(|_| stream.lost) else { return };
+        let turned = kept.stamp(u64::MAX).other != record.stamp.other;
+        let begins = |offset| stream.inside.is_some() || record.begins_call(offset) && turned;
+        if state.resync(dir, record.head, &begins) != Some(0) {
             return;
         }
         let Some(mut kept) = stream.kept.take() else { return };
@@ -212,6 +211,11 @@ impl Connection {
             return Next::Keep;
         }
         let rest = source.len();
+        // What comes next may belong to what is missing.
+        self.adopted |= missing > 0;
+        if self.adopted && missing == 0 {
+            self.streams[dir.index()].passed = Some(source.stamp(rest - 1).other);
+        }
         self.advance(dir, source, rest);
         if let Proto::Undecided(probes) = &mut self.proto
             && !probes.fail(dir)
@@ -237,8 +241,15 @@ impl Connection {
         self.may_hide_a_request(dir, source.stamp(0), engine);
         let Front { bytes, missing } = source.front();
         let stream = &self.streams[dir.index()];
-        // Behind a message that was answered early, its rest and the next one come together.
-        let begins = |offset| stream.inside.is_some() || source.begins_call(offset);
+        let begins = |offset: usize| {
+            let before = match offset.checked_sub(1) {
+                Some(before) => Some(source.stamp(before as u64).other),
+                None => stream.passed,
+            };
+            let turned = before != Some(source.stamp(offset as u64).other);
+            // Behind a message that was answered early, its rest and the next one come together.
+            stream.inside.is_some() || source.begins_call(offset) && turned
+        };
         let found = state.resync(dir, bytes, &begins);
         let barren = found == Some(0) && stream.barren_at == Some(stream.at);
         let last = source.stamp((bytes.len() as u64).saturating_sub(1));
@@ -249,7 +260,10 @@ impl Connection {
                 return Next::Keep;
             }
             let passed = bytes.len() as u64 + missing;
+            let call = (!bytes.is_empty()).then_some(last.other);
             engine.tally.add(Counter::LostBytes, passed);
+            let stream = &mut self.streams[dir.index()];
+            stream.passed = call.or(stream.passed);
             self.advance(dir, source, passed);
             return Next::Again;
         };
@@ -257,7 +271,8 @@ impl Connection {
         engine.tally.add(Counter::LostBytes, offset as u64);
         self.advance(dir, source, offset as u64);
         let stream = &mut self.streams[dir.index()];
-        (stream.lost, stream.found, stream.inside) = (false, true, None);
+        (stream.lost, stream.found) = (false, true);
+        (stream.inside, stream.passed) = (None, None);
         let last = stream.last;
         self.message_over(dir, last, engine, out);
         Next::Again

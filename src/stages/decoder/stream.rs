@@ -36,6 +36,9 @@ pub(super) struct Stream {
     /// It was lost inside a message whose head saw the other direction here. As long as that one
     /// has not moved, nothing else begins.
     pub(super) inside: Option<u64>,
+    /// Where the other direction stood at the last bytes that were passed over. Who sends one
+    /// message at a time begins none before that one has moved.
+    pub(super) passed: Option<u64>,
     /// Position at which it was found and lost again: not a start.
     pub(super) barren_at: Option<u64>,
     /// No message was parsed since the stream was found.
