@@ -144,6 +144,8 @@ counters! {
     HeldFull = "decoder_spans_dropped" / "held_full",
     /// More exchanges were open than the bound.
     ExchangeNoRoom = "decoder_spans_dropped" / "exchanges_full",
+    /// Requests found behind a loss that what followed showed to be text.
+    SpanTakenBack = "decoder_spans_dropped" / "no_message",
     /// Responses whose request was not seen.
     ResponseWithoutRequest = "decoder_responses_without_request",
     /// Exchanges that ended without a response.

@@ -106,6 +106,17 @@ impl Exchanges {
         self.pipelined |= self.waiting.back().is_some_and(|last| last.other == at.other);
     }
 
+    /// What follows the last request, at `at`, is no request. If that one was found behind a loss
+    /// and is not answered, it was none either.
+    pub(super) fn text_behind(&mut self, at: Position) {
+        if self.waiting.back().is_some_and(|last| last.behind_loss && last.other == at.other) {
+            self.waiting.pop_back();
+            self.requests_lost = true;
+        } else {
+            self.lost_behind(at);
+        }
+    }
+
     /// Whether several requests were under way at the same time.
     pub(super) fn are_pipelined(&self) -> bool {
         self.pipelined

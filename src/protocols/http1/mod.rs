@@ -141,8 +141,14 @@ impl Protocol for Http1 {
         match side.state {
             State::Head => {
                 let step = conn.parse_head(dir, input);
-                if matches!(step, Step::Lost | Step::Invalid(_)) && conn.requests == Some(dir) {
-                    conn.exchanges.lost_behind(input.at);
+                match step {
+                    Step::Lost if conn.requests == Some(dir) => {
+                        conn.exchanges.lost_behind(input.at);
+                    }
+                    Step::Invalid(_) if conn.requests == Some(dir) => {
+                        conn.exchanges.text_behind(input.at);
+                    }
+                    _ => {}
                 }
                 step
             }

@@ -18,12 +18,10 @@ use crate::telemetry::Counter;
 
 /// A body that goes on for more bytes than this is skipped in the kernel.
 const SKIP_WORTH_BYTES: u64 = 64 * 1024;
-/// Captured bytes of a lost stream that are kept to find a start that straddles records.
-const LOST_KEEP_BYTES: usize = 4096;
 
 /// What the parser does next with the bytes at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Look at the front again.
     Again,
     /// Keep the bytes until more come, or until the other direction moves.
@@ -55,24 +53,6 @@ impl Connection {
             self.keep(dir, &record, engine);
         }
         self.drive_kept(dir, stamp, engine, out);
-    }
-
-    /// After a loss a message usually starts with a record. What was kept before such a record
-    /// was no start.
-    fn drop_before_start(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
-        let Proto::Known(state) = &self.proto else { return };
-        let stream = &mut self.streams[dir.index()];
-        let Some(kept) = stream.kept.as_ref().filter(|_| stream.lost) else { return };
-        let turned = kept.stamp(u64::MAX).other != record.stamp.other;
-        let begins = |offset| stream.inside.is_some() || record.begins_call(offset) && turned;
-        if state.resync(dir, record.head, &begins) != Some(0) {
-            return;
-        }
-        let Some(mut kept) = stream.kept.take() else { return };
-        let before = kept.len();
-        engine.tally.add(Counter::LostBytes, before);
-        self.advance(dir, kept.as_mut(), before);
-        engine.pool.give(kept);
     }
 
     fn keep(&mut self, dir: Direction, record: &Record<'_>, engine: &mut Engine) {
@@ -161,7 +141,7 @@ impl Connection {
     }
 
     /// Consumes `n` wire bytes, which may go beyond the source.
-    fn advance<S: Source>(&mut self, dir: Direction, source: &mut S, n: u64) {
+    pub(super) fn advance<S: Source>(&mut self, dir: Direction, source: &mut S, n: u64) {
         let stream = &mut self.streams[dir.index()];
         let here = n.min(source.len());
         if here > 0 {
@@ -224,82 +204,6 @@ impl Connection {
             self.give_up(Proto::Nothing(last), Counter::NotAKnownProtocol, engine, out);
         }
         Next::Keep
-    }
-
-    /// Looks for the next message in a stream that was lost.
-    fn find_again<S: Source>(
-        &mut self,
-        dir: Direction,
-        source: &mut S,
-        engine: &mut Engine,
-        out: &mut SpanBatch,
-    ) -> Next {
-        if source.len() == 0 {
-            return Next::Keep;
-        }
-        let Proto::Known(state) = &self.proto else { return Next::Keep };
-        self.may_hide_a_request(dir, source.stamp(0), engine);
-        let Front { bytes, missing } = source.front();
-        let stream = &self.streams[dir.index()];
-        let begins = |offset: usize| {
-            let before = match offset.checked_sub(1) {
-                Some(before) => Some(source.stamp(before as u64).other),
-                None => stream.passed,
-            };
-            let turned = before != Some(source.stamp(offset as u64).other);
-            // Behind a message that was answered early, its rest and the next one come together.
-            stream.inside.is_some() || source.begins_call(offset) && turned
-        };
-        let found = state.resync(dir, bytes, &begins);
-        let barren = found == Some(0) && stream.barren_at == Some(stream.at);
-        let last = source.stamp((bytes.len() as u64).saturating_sub(1));
-        let inside = found != Some(bytes.len()) && self.is_inside(dir, last.other, engine);
-        let Some(offset) = found.filter(|_| !barren && !inside) else {
-            let all = missing == 0 && bytes.len() as u64 == source.len();
-            if all && !barren && !inside && bytes.len() <= LOST_KEEP_BYTES {
-                return Next::Keep;
-            }
-            let passed = bytes.len() as u64 + missing;
-            let call = (!bytes.is_empty()).then_some(last.other);
-            engine.tally.add(Counter::LostBytes, passed);
-            let stream = &mut self.streams[dir.index()];
-            stream.passed = call.or(stream.passed);
-            self.advance(dir, source, passed);
-            return Next::Again;
-        };
-        engine.tally.count(Counter::StreamsFound);
-        engine.tally.add(Counter::LostBytes, offset as u64);
-        self.advance(dir, source, offset as u64);
-        let stream = &mut self.streams[dir.index()];
-        (stream.lost, stream.found) = (false, true);
-        (stream.inside, stream.passed) = (None, None);
-        let last = stream.last;
-        self.message_over(dir, last, engine, out);
-        Next::Again
-    }
-
-    /// What a call moved in a direction that is not followed may have been a request.
-    fn may_hide_a_request(&self, dir: Direction, call: Stamp, engine: &mut Engine) {
-        let asks = self.pairing.requests(&engine.exchanges) == Some(Direction::Send);
-        if dir == Direction::Recv && !asks {
-            engine.threads.read_unseen(call.thread());
-        }
-    }
-
-    /// Whether what a call moved in a lost direction, while the other one stood at `other`, still
-    /// belongs to the message in which it was lost: nobody has answered it (or asked anew) since.
-    fn is_inside(&self, dir: Direction, other: u64, engine: &Engine) -> bool {
-        let stream = &self.streams[dir.index()];
-        let more_to_answer = || {
-            let Some((slot, serial)) = stream.message.as_ref().and_then(|m| m.exchange) else {
-                return false;
-            };
-            let same = engine.exchanges.get(slot).is_some_and(|e| e.serial == serial);
-            !same || Pairing::after(slot, &engine.exchanges).is_some()
-        };
-        stream.inside == Some(other)
-            && !self.position(dir, other).other_to_come
-            && !more_to_answer()
     }
 
     /// One step of the protocol.
@@ -389,7 +293,7 @@ impl Connection {
     }
 
     /// Where the next byte of `dir` lies, whose call saw the other direction at `other`.
-    fn position(&self, dir: Direction, other: u64) -> Position {
+    pub(super) fn position(&self, dir: Direction, other: u64) -> Position {
         let (stream, opposite) = (&self.streams[dir.index()], &self.streams[dir.flip().index()]);
         // The call that revealed the connection may have overtaken one of the other direction.
         let overtaken = !self.adopted && !opposite.begun && opposite.at > 1;
@@ -432,7 +336,9 @@ impl Connection {
         let whole = !message.describe_end;
         self.advance(dir, source, consumed);
         let stream = &mut self.streams[dir.index()];
-        stream.found = false;
+        let found = std::mem::take(&mut stream.found) && message.request;
+        let exchange = message.exchange.filter(|_| found);
+        stream.unsure = exchange.map(|(slot, serial)| (slot, serial, message.other));
         stream.impatient &= self.counted;
         message.ends_at = whole.then_some(stream.at);
         stream.message = Some(message);
@@ -475,44 +381,6 @@ impl Connection {
         if stream.at.saturating_sub(stream.seen) > SKIP_WORTH_BYTES {
             let last_byte = StreamPos(stream.at - 1);
             engine.verdict(VerdictUpdate::SkipUntil(self.ends.id, dir, last_byte));
-        }
-    }
-
-    /// The framing of a direction cannot be followed any more.
-    fn lose(
-        &mut self,
-        dir: Direction,
-        why: Counter,
-        now: Stamp,
-        engine: &mut Engine,
-        out: &mut SpanBatch,
-    ) {
-        engine.tally.count(why);
-        if let Some(message) = &mut self.streams[dir.index()].message {
-            // What was counted so far is not its size.
-            message.describe_end = false;
-        }
-        self.may_hide_a_request(dir, now, engine);
-        if dir == Direction::Send {
-            // An answer that is not followed may be the last thing done for its request.
-            self.for_each_open(engine, Engine::doubt_thread);
-        }
-        let stream = &mut self.streams[dir.index()];
-        stream.lost = true;
-        // Where requests are pipelined, another may follow any. An answer to nobody is followed by
-        // nothing either, as long as nobody asks.
-        let first = |m: &&InProgress| m.exchange.map(|(slot, _)| slot) == self.pairing.oldest();
-        stream.inside = stream.message.as_ref().filter(first).map(|m| m.other);
-        stream.barren_at = stream.found.then_some(stream.at);
-        stream.blocked_since = None;
-        let last = stream.last;
-        let request = stream.message.as_ref().is_some_and(|m| m.request);
-        if let Proto::Known(state) = &mut self.proto {
-            state.reset(dir);
-        }
-        if request {
-            // Its answer does not depend on where it ended.
-            self.message_over(dir, last, engine, out);
         }
     }
 }

@@ -14,6 +14,7 @@ mod engine;
 mod held;
 mod ids;
 mod kept;
+mod lost;
 mod pair;
 mod parents;
 mod processes;
@@ -179,6 +180,7 @@ impl Decoder {
                     Counter::ProcessUnknown,
                     Counter::HeldFull,
                     Counter::ExchangeNoRoom,
+                    Counter::SpanTakenBack,
                 ],
                 open as u64,
             ),

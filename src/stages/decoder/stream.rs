@@ -43,6 +43,9 @@ pub(super) struct Stream {
     pub(super) barren_at: Option<u64>,
     /// No message was parsed since the stream was found.
     pub(super) found: bool,
+    /// The last message parsed is a request, and the first one since the stream was found: its
+    /// exchange, and where the other direction stood. It may have been text.
+    pub(super) unsure: Option<(u32, u64, u64)>,
     /// Where the direction ends, once that is known.
     pub(super) ended_at: Option<u64>,
     /// The parser was told of the end.
