@@ -60,7 +60,7 @@ static __always_inline bool came_short(const struct payload *p, __u64 bytes)
 {
 	struct iov_room room = {.iov = p->iov, .segments = p->segments, .left = bytes};
 
-	bpf_loop(IOV_SEGMENTS_MAX, iov_room_step, &room, 0);
+	bpf_loop(MMSG_MAX, iov_room_step, &room, 0);
 	return room.more;
 }
 
@@ -91,7 +91,7 @@ static __always_inline void payload_of_mmsg(const struct syscall_args *args, int
 	cursor->at = at + 1 == vlen ? 0 : at + 1;
 	if (args->nr != NR_SENDMMSG)
 		return;
-	if (p->kind == PAYLOAD_UNKNOWN || p->segments > IOV_SEGMENTS_MAX)
+	if (p->kind == PAYLOAD_UNKNOWN)
 		cursor->at = vlen;
 	else if (came_short(p, ret))
 		cursor->at = 0;

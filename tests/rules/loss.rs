@@ -6,7 +6,14 @@ use obi::semconv::AttrKey;
 use obi::stages::decoder::VerdictUpdate;
 use obi::telemetry::Counter;
 
+use obi::model::conn::Direction;
+use obi::semconv::SpanKind;
+
 use super::host::{Host, Recv, Send, get, ok};
+
+fn kind(asks: Direction) -> SpanKind {
+    if asks == Recv { SpanKind::Server } else { SpanKind::Client }
+}
 
 #[test]
 fn a_gap_inside_a_body_is_harmless() {
@@ -113,6 +120,7 @@ fn sixteen_records_behind_a_gap_are_enough_to_give_it_up() {
     host.reserve(1, Recv, 5);
     for n in 0..15 {
         host.moves(1, Recv, &get(&format!("/{n}")));
+        host.reserve(1, Send, 40);
     }
     host.decode();
     assert_eq!(host.count(Counter::Gaps), 0);
@@ -185,6 +193,42 @@ fn a_client_of_a_unix_socket_is_followed_behind_a_loss() {
             wanted.sort();
             assert_eq!(lines, wanted, "{what}");
         }
+    }
+}
+
+/// Whatever a body under way quotes, line by line, tells neither requests nor who asks.
+#[test]
+fn what_a_body_under_way_quotes_does_not_turn_the_roles_round() {
+    let requests = ["GET /quoted HTTP/1.1\r\n", "Host: h\r\n", "\r\n"];
+    let responses = ["HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\n", "\r\n"];
+    for (lines, body, asks, answers) in [
+        (requests, Recv, Recv, Send),
+        (requests, Send, Recv, Send),
+        (responses, Recv, Recv, Send),
+        (responses, Send, Recv, Send),
+        (requests, Recv, Send, Recv),
+        (responses, Send, Send, Recv),
+    ] {
+        let mut host = Host::new();
+        host.reopen(1);
+        for line in lines.iter().cycle().take(300) {
+            host.moves(1, body, line);
+        }
+        if body == asks {
+            host.moves(1, answers, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+        }
+        for n in 0..3 {
+            host.moves(1, asks, &get(&format!("/{n}")));
+            host.moves(1, answers, &ok("abc"));
+        }
+        host.decode();
+        let lines: Vec<_> = host.lines().into_iter().filter(|l| !l.ends_with(" 201")).collect();
+        assert_eq!(
+            lines,
+            ["GET /0 200", "GET /1 200", "GET /2 200"],
+            "{lines:?} {body:?} {asks:?}"
+        );
+        assert!(host.out.spans.iter().all(|s| s.family.kind() == kind(asks)));
     }
 }
 

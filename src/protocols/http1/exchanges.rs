@@ -70,6 +70,8 @@ pub(super) struct Exchanges {
     next: u64,
     /// Two requests were seen to be under way at the same time.
     pipelined: bool,
+    /// A request was answered.
+    answered: bool,
     /// Some of those that wait may have been answered unseen.
     uncertain: bool,
     /// Requests may be missing behind the last one.
@@ -106,15 +108,23 @@ impl Exchanges {
         self.pipelined |= self.waiting.back().is_some_and(|last| last.other == at.other);
     }
 
-    /// What follows the last request, at `at`, is no request. If that one was found behind a loss
-    /// and is not answered, it was none either.
-    pub(super) fn text_behind(&mut self, at: Position) {
-        if self.waiting.back().is_some_and(|last| last.behind_loss && last.other == at.other) {
-            self.waiting.pop_back();
-            self.requests_lost = true;
-        } else {
+    /// Whether the last request was found behind a loss and is not answered at `at`. If it is
+    /// followed by anything, it was text.
+    pub(super) fn is_text(&self, at: Position) -> bool {
+        let text = |last: &Waiting| last.behind_loss && last.other == at.other;
+        !self.pipelined && self.waiting.back().is_some_and(text)
+    }
+
+    /// What follows the last request, at `at`, is no request. `true` = that one was none either,
+    /// and nothing else tells who asks.
+    pub(super) fn text_behind(&mut self, at: Position) -> bool {
+        if !self.is_text(at) {
             self.lost_behind(at);
+            return false;
         }
+        self.waiting.pop_back();
+        self.requests_lost = true;
+        !self.answered
     }
 
     /// Whether several requests were under way at the same time.
@@ -155,6 +165,7 @@ impl Exchanges {
         let answer = match answered {
             Some(request) => {
                 self.uncertain = false;
+                self.answered = true;
                 Answer::To(request.number, request.asked)
             }
             None if doubt && self.pipelined && possible > 0 => return Answer::Ambiguous,

@@ -146,7 +146,8 @@ impl Protocol for Http1 {
                         conn.exchanges.lost_behind(input.at);
                     }
                     Step::Invalid(_) if conn.requests == Some(dir) => {
-                        conn.exchanges.text_behind(input.at);
+                        let asks = !conn.exchanges.text_behind(input.at);
+                        conn.requests = conn.requests.filter(|_| asks);
                     }
                     _ => {}
                 }
@@ -320,9 +321,10 @@ impl Http1Conn {
         target: &'a [u8],
         head: &HeadRead<'a>,
     ) -> Step<Message<'a>> {
-        if *self.requests.get_or_insert(dir) != dir {
+        if self.requests.is_some_and(|requests| requests != dir) || self.exchanges.is_text(at) {
             return Step::Invalid(Malformed::StartLine);
         }
+        self.requests = Some(dir);
         let asked = match method {
             b"HEAD" => Asked::Head,
             b"CONNECT" => Asked::Connect,
@@ -349,8 +351,8 @@ impl Http1Conn {
         status: u16,
         head: &HeadRead<'a>,
     ) -> Step<Message<'a>> {
-        let requests = *self.requests.get_or_insert_with(|| dir.flip());
-        if requests == dir {
+        // One that answers nobody may be a quote, and does not tell who asks.
+        if self.requests == Some(dir) {
             return Step::Invalid(Malformed::StartLine);
         }
         if std::mem::take(&mut self.side(dir).loss) != Loss::None {

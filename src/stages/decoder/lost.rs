@@ -125,6 +125,7 @@ impl Connection {
         {
             return;
         }
+        stream.passed = Some(other);
         engine.tally.count(Counter::SpanTakenBack);
         engine.leave_thread(slot, now.at);
         self.pairing.remove(slot, &mut engine.exchanges);
