@@ -26,8 +26,8 @@ enum event_limit {
 	   must do. */
 	IOV_SEGMENTS_MAX = 64,
 	MSG_SEGMENTS_MAX = 8,
-	/* Messages of one sendmmsg/recvmmsg call that are attributed to their buffer, and buffers of
-	   one message: the kernel takes no more (UIO_MAXIOV). */
+	/* Messages of one sendmmsg/recvmmsg call that are attributed to their buffer, and buffers
+	   of one message: the kernel takes no more (UIO_MAXIOV). */
 	MMSG_MAX = 1024,
 	/* Components of an executable's path, and bytes of each. */
 	PATH_COMPONENTS = 32,
