@@ -37,7 +37,8 @@
 //! | a response that was read before a request was sent | does not answer it |
 //! | a response to a request that was not seen | its body is as its head says, unless another response follows that (`HEAD`) |
 //! | behind a loss, a response to one of several requests under way | `ambiguous`: see [`exchanges`] |
-//! | behind a loss, a start line in the middle of a call | text, unless requests were pipelined or the message lost was answered early |
+//! | behind a loss, a start line in the middle of a call, or before the other side has moved | text, unless requests were pipelined or the message lost was answered early |
+//! | behind a loss, a request that is followed by anything before its answer begins | text |
 //! | behind a loss, a request of a method that is not registered | passed over |
 //! | 101, or 2xx behind CONNECT | the exchange is whole; then [`Step::Tunnel`] |
 //! | bytes behind CONNECT or `Upgrade` before the answer | wait for it |
