@@ -34,4 +34,5 @@ status=0
 timeout --foreground "${VM_TIMEOUT:-900}" vng --disable-kvm -r "$kernel/vmlinuz" \
 	--cpus "${VM_CPUS:-2}" --memory "${VM_MEMORY:-2G}" -- "bash -c $(printf %q "$guest")" </dev/null || status=$?
 [ "$status" != 124 ] || say "kernel $series: stopped after ${VM_TIMEOUT:-900} s"
+[ "$status" = 0 ] || say "kernel $series: the guest ended with status $status"
 exit "$status"
