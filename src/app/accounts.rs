@@ -134,7 +134,8 @@ fn table(ledger: &Ledger, unbalanced: &str) -> String {
     }
     for (process, n) in &ledger.unknown_payloads {
         table += &format!(
-            "payload unknown: {n} calls of {process} (io_uring, a foreign ABI, or recvmmsg with a timeout)\n"
+            "payload unknown: {n} calls of {process} \
+             (io_uring, a foreign ABI, or recvmmsg with a timeout)\n"
         );
     }
     for (name, n) in &ledger.beside {

@@ -236,6 +236,29 @@ impl Discovery {
         }
     }
 
+    /// Looks around when a process was selected because it listens.
+    fn look_for_workers(
+        &mut self,
+        look: impl Fn() -> anyhow::Result<Surroundings>,
+    ) -> Vec<Decision> {
+        let Some((master, since)) = self.masters.first().copied() else { return Vec::new() };
+        match look() {
+            Ok(Surroundings { tasks, listeners }) => {
+                let listeners = listeners.unwrap_or_else(|| listeners_from_proc(&tasks));
+                self.select_workers(since, &tasks, &listeners);
+            }
+            Err(error) => {
+                self.masters.clear();
+                tracing::warn!(
+                    pid = master.0,
+                    error = format!("{error:#}"),
+                    "workers of a process that listens are not observed"
+                );
+            }
+        }
+        std::mem::take(&mut self.decisions)
+    }
+
     /// Selects the processes below one that began to listen: workers may be older than the port. A
     /// worker may be the one that listens, on a socket that its master owns, too.
     fn select_workers(&mut self, since: KtimeNs, tasks: &[TaskFact], listeners: &[ListenerFact]) {
@@ -361,25 +384,11 @@ impl Discovery {
         look: impl Fn() -> anyhow::Result<Surroundings>,
     ) -> anyhow::Result<()> {
         for record in records {
-            let mut decisions = self.on_record(record);
-            if let Some((master, since)) = self.masters.first().copied() {
-                match look() {
-                    Ok(Surroundings { tasks, listeners }) => {
-                        let listeners = listeners.unwrap_or_else(|| listeners_from_proc(&tasks));
-                        self.select_workers(since, &tasks, &listeners);
-                    }
-                    Err(error) => {
-                        self.masters.clear();
-                        tracing::warn!(
-                            pid = master.0,
-                            error = format!("{error:#}"),
-                            "workers of a process that listens are not observed"
-                        );
-                    }
-                }
-                decisions.append(&mut self.decisions);
+            for decision in self.on_record(record) {
+                hand_out(decision, loader, decoder);
             }
-            for decision in decisions {
+            // The process itself does not wait for its workers.
+            for decision in self.look_for_workers(&look) {
                 hand_out(decision, loader, decoder);
             }
         }
