@@ -4,7 +4,7 @@ S := tests/scripts
 # Kernel series of the VM tests.
 KERNELS ?= 5.10 6.12
 
-.PHONY: help deps build demo lint unit test-host test-vm test test-full bench clean-deps
+.PHONY: help deps build demo lint unit test-host test-vm test test-full bench bench-vm clean-deps
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ test-full: ## The same on all four kernels, and the benchmarks.
 
 bench: ## What the agent costs beside bare nginx, and what its pipeline can do. Needs `make build`.
 	@$(S)/bench.sh
+
+bench-vm: ## The same counted in instructions, in a VM, against its budget. Needs `make build`.
+	@$(S)/bench-vm.sh
 
 clean-deps: ## Remove .deps/ (kernels, Python packages). Debian packages stay.
 	rm -rf "$${OBI_DEPS:-.deps}"

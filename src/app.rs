@@ -207,7 +207,7 @@ impl Agent {
             None => Consumer::Pipeline(Pipeline::start(
                 config,
                 facts,
-                (wires.decoder, wires.decorator),
+                (wires.decoder, wires.decorator, wires.spares),
                 &counters,
                 maps.try_clone()?,
             )?),
@@ -314,11 +314,11 @@ impl Pipeline {
     fn start(
         config: &Config,
         facts: Vec<ProcessFact>,
-        (channels, spans): (decoder::Channels, Receiver<SpanBatch>),
+        (channels, spans, spares): (decoder::Channels, Receiver<SpanBatch>, Sender<SpanBatch>),
         counters: &Arc<Counters>,
         maps: KernelMaps,
     ) -> Result<Self> {
-        let exporters = exporter::spawn(config, stdout()?)?;
+        let exporters = exporter::spawn(config, stdout()?, &spares)?;
         let max = match config.agent.fault {
             Some(Fault::Connections) => decoder::CONNECTIONS_OF_FAULT,
             _ => decoder::CONNECTIONS_MAX,

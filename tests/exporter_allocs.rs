@@ -41,6 +41,7 @@ fn batch(spans: u32, services: u32) -> Arc<SpanBatch> {
             service: n % services,
             status: SpanStatus::Error,
             attrs: start..start + 4,
+            added: 0..0,
         });
     }
     Arc::new(batch)

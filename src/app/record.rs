@@ -102,7 +102,9 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
         .with_context(|| format!("replay {}", path.display()))?;
     let counters = Arc::new(Counters::default());
     let mut decoder = Decoder::new(recording.seed, Arc::clone(&counters));
-    let exporters = exporter::spawn(config, super::stdout()?)?;
+    // Nobody takes memory back: a replay is over soon.
+    let (spares, _) = bounded(0);
+    let exporters = exporter::spawn(config, super::stdout()?, &spares)?;
     let outputs = wires::blocking_outputs(&exporters);
     let (spans, decorated) = bounded::<SpanBatch>(BATCHES_MAX);
     let decorator = Decorator::new(Arc::clone(&counters));

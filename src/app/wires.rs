@@ -25,6 +25,8 @@ pub(super) struct Wires {
     pub(super) decorator: Receiver<SpanBatch>,
     pub(super) discovery: (Receiver<ProcessRecord>, Sender<ProcessEvent>, Sender<ProcessFact>),
     pub(super) loader: Receiver<ProcessEvent>,
+    /// The exporters' end: empty batches for the decoder.
+    pub(super) spares: Sender<SpanBatch>,
     /// Main's end: ask the decoder for its account.
     pub(super) ask_decoder: Sender<Sender<Account>>,
 }
@@ -34,6 +36,7 @@ impl Wires {
         let (batches, batches_in) = bounded::<RawBatch>(BATCHES_MAX);
         let (recycled, recycled_in) = bounded(BATCHES_MAX);
         let (spans, spans_in) = bounded(BATCHES_MAX);
+        let (spares, spares_in) = bounded(BATCHES_MAX);
         let (processes, processes_in) = bounded(PROCESS_QUEUE_MAX);
         let (facts, facts_in) = bounded(PROCESS_QUEUE_MAX);
         let (events, events_in) = bounded(PROCESS_QUEUE_MAX);
@@ -46,8 +49,10 @@ impl Wires {
                 facts: facts_in,
                 processes,
                 spans,
+                spares: spares_in,
                 accounts,
             },
+            spares,
             decorator: spans_in,
             discovery: (processes_in, events, facts),
             loader: events_in,

@@ -1,5 +1,6 @@
 //! A batch of spans: one arena for attributes and text, shared by every exporter.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::attrs::{AttrValue, TextRef, text_of};
@@ -13,7 +14,7 @@ use crate::semconv::AttrKey;
 pub struct SpanBatch {
     /// The spans.
     pub spans: Vec<SpanHead>,
-    /// Attributes of all spans; each span has a contiguous range.
+    /// Attributes of all spans; each span has two ranges of them.
     pub attrs: Vec<(AttrKey, AttrValue)>,
     /// Text of all attributes, UTF-8.
     pub text: Vec<u8>,
@@ -33,13 +34,19 @@ impl SpanBatch {
     }
 
     /// Attributes of `span`, in the order they were set.
-    pub fn attrs_of(&self, span: &SpanHead) -> &[(AttrKey, AttrValue)] {
-        self.attrs.get(span.attrs.start as usize..span.attrs.end as usize).unwrap_or_default()
+    pub fn attrs_of(
+        &self,
+        span: &SpanHead,
+    ) -> impl DoubleEndedIterator<Item = &(AttrKey, AttrValue)> {
+        let part = |of: &Range<u32>| {
+            self.attrs.get(of.start as usize..of.end as usize).unwrap_or_default()
+        };
+        part(&span.attrs).iter().chain(part(&span.added))
     }
 
     /// The last value set for `key` on `span`.
     pub fn attr(&self, span: &SpanHead, key: AttrKey) -> Option<AttrValue> {
-        self.attrs_of(span).iter().rev().find(|(k, _)| *k == key).map(|(_, v)| *v)
+        self.attrs_of(span).rev().find(|(k, _)| *k == key).map(|(_, v)| *v)
     }
 
     /// The text value of `key` on `span`; empty when absent or not text.

@@ -40,7 +40,7 @@ pub enum SpanStatus {
     Error,
 }
 
-/// Fixed part of a span. Attributes are `batch.attrs[attrs]`.
+/// Fixed part of a span. Attributes are `batch.attrs[attrs]` and, behind these, `batch.attrs[added]`.
 #[derive(Clone, Debug)]
 pub struct SpanHead {
     /// Which row of the semantic-convention tables describes it.
@@ -55,6 +55,8 @@ pub struct SpanHead {
     pub service: u32,
     /// OTLP status.
     pub status: SpanStatus,
-    /// Range of `SpanBatch::attrs`.
+    /// Range of `SpanBatch::attrs`: what the conversation said.
     pub attrs: Range<u32>,
+    /// The same of what was added to it since.
+    pub added: Range<u32>,
 }

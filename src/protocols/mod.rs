@@ -116,6 +116,7 @@ pub enum Step<M> {
 
 impl<M> Step<M> {
     /// The same step with what `f` makes of the message.
+    #[inline]
     fn map<N>(self, f: impl FnOnce(M) -> N) -> Step<N> {
         match self {
             Self::Message { consumed, msg, end } => Step::Message { consumed, msg: f(msg), end },
@@ -333,14 +334,14 @@ pub trait Driver {
         &mut self,
         key: ExchangeKey,
         family: SpanFamily,
-        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+        describe: impl FnOnce(&mut SpanSink<'_>),
     );
     /// A response of the exchange `key`; `in_order`: see [`Protocol::IN_ORDER`].
     fn response(
         &mut self,
         key: ExchangeKey,
         in_order: bool,
-        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+        describe: impl FnOnce(&mut SpanSink<'_>),
     );
 }
 
@@ -356,6 +357,7 @@ pub enum MessageKind {
 /// What the stream does next; the driver has the message.
 pub type Progress = Step<MessageKind>;
 
+#[inline]
 fn step<P: Protocol, D: Driver>(
     conn: &mut P::Conn,
     dir: Direction,
@@ -364,14 +366,14 @@ fn step<P: Protocol, D: Driver>(
 ) -> Progress {
     P::parse(conn, dir, input).map(|msg| {
         let role = P::role(&msg);
-        let mut describe = |sink: &mut SpanSink<'_>| P::describe(conn, &msg, sink);
+        let describe = |sink: &mut SpanSink<'_>| P::describe(conn, &msg, sink);
         match role {
             Role::Request(key) => {
-                driver.request(ExchangeKey(key.into()), P::family(dir), &mut describe);
+                driver.request(ExchangeKey(key.into()), P::family(dir), describe);
                 MessageKind::Request
             }
             Role::Response(key) => {
-                driver.response(ExchangeKey(key.into()), P::IN_ORDER, &mut describe);
+                driver.response(ExchangeKey(key.into()), P::IN_ORDER, describe);
                 MessageKind::Response
             }
         }

@@ -140,10 +140,20 @@ impl<'a> SpanSink<'a> {
 
 /// Whether there is nothing to escape. Eight bytes are looked at together.
 fn is_plain(wire: &[u8]) -> bool {
-    let plain = |b: &u8| matches!(b, b' '..=b'~');
     let (eights, rest) = wire.as_chunks::<8>();
-    eights.iter().all(|eight| eight.iter().fold(true, |all, b| all & plain(b)))
-        && rest.iter().all(plain)
+    eights.iter().all(|eight| eight_are_plain(u64::from_le_bytes(*eight)))
+        && match wire.last_chunk::<8>() {
+            Some(last) => eight_are_plain(u64::from_le_bytes(*last)),
+            None => rest.iter().all(|b| matches!(b, b' '..=b'~')),
+        }
+}
+
+/// Whether each of eight bytes is of `b' '..=b'~'`: a smaller one borrows out of its highest bit, DEL
+/// carries into it, and others have it.
+fn eight_are_plain(eight: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let smaller = eight.wrapping_sub(EACH.wrapping_mul(0x20)) & !eight;
+    (smaller | eight.wrapping_add(EACH) | eight) & EACH.wrapping_mul(0x80) == 0
 }
 
 fn push_escaped(text: &mut Vec<u8>, byte: u8) {

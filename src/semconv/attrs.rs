@@ -12,7 +12,7 @@ macro_rules! attr_keys {
             pub const ALL: &'static [Self] = &[ $( Self::$variant ),+ ];
 
             /// The name on the wire.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $( Self::$variant => $name ),+ }
             }
         }

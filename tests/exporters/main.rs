@@ -11,6 +11,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, bounded};
 use obi::config::{Config, Environment, Purpose};
 use obi::model::attrs::AttrValue;
 use obi::model::batch::SpanBatch;
@@ -36,9 +37,14 @@ fn config(vars: &[(&str, &str)]) -> Config {
 
 /// The only exporter that `vars` ask for, on `stdout`.
 fn start(vars: &[(&str, &str)], stdout: File) -> Exporter {
-    let mut exporters = spawn(&config(vars), stdout).expect("exporters start");
+    let mut exporters = spawn(&config(vars), stdout, &no_spares()).expect("exporters start");
     assert_eq!(exporters.len(), 1);
     exporters.remove(0)
+}
+
+/// Nobody takes the memory of batches.
+fn no_spares() -> Sender<SpanBatch> {
+    bounded(0).0
 }
 
 fn dev_null() -> File {
@@ -65,6 +71,7 @@ fn numbered(first: usize, n: usize) -> Arc<SpanBatch> {
             service: 0,
             status: SpanStatus::Unset,
             attrs: start..start + 1,
+            added: 0..0,
         });
     }
     Arc::new(batch)

@@ -13,7 +13,9 @@ use prost::Message as _;
 
 use super::grpc_sink::GrpcSink;
 use super::http_sink::{Answer, HttpSink};
-use super::{assert_account, config, dev_null, eventually, in_a_while, numbered, paths, start};
+use super::{
+    assert_account, config, dev_null, eventually, in_a_while, no_spares, numbered, paths, start,
+};
 
 /// Sends at once and tries again soon, for a long time.
 const QUICK: [(&str, &str); 3] = [
@@ -220,7 +222,7 @@ fn no_exporter_delays_another() {
     ];
     let (reader, writer) = std::io::pipe().unwrap();
     let stdout = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-    let exporters = spawn(&config(&[&QUICK[..], &vars].concat()), stdout).unwrap();
+    let exporters = spawn(&config(&[&QUICK[..], &vars].concat()), stdout, &no_spares()).unwrap();
     assert_eq!(exporters.len(), 2);
     for first in (0..4000).step_by(1000) {
         let batch = numbered(first, 1000);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the agent costs beside the bare workload (bench.py), and what the pipeline alone can do on
+# What the agent costs beside the bare workload (bench/host.py), and what the pipeline alone can do on
 # one core (criterion). Wall-clock figures of one machine: they are printed, and gate nothing.
 #
 # BENCH_ROUNDS=5 and BENCH_SECONDS=4 are the rounds of the first part and the length of each load,
@@ -15,7 +15,7 @@ tests/scripts/apps.sh
 say "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), kernel $(uname -r)"
 say "$(nginx -v 2>&1), $(wrk -v 2>&1 | head -n 1 | cut -d' ' -f1,2), load $(cut -d' ' -f1 /proc/loadavg), $(nproc) CPUs: $(
 	awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)"
-python3 tests/scripts/bench.py target/release/obi target/apps/sink
+python3 tests/scripts/bench/host.py target/release/obi target/apps/sink
 
 say "the pipeline alone, one thread:"
 cargo bench --quiet --target "$TARGET" --bench pipeline -- --quiet --noplot --discard-baseline \

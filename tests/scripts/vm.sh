@@ -6,7 +6,7 @@
 # which is TMPDIR. The command runs as root in the current folder with the environment variables
 # named in VM_ENV (blank-separated); its exit status is this script's.
 #
-# VM_MEMORY=2G VM_CPUS=2 VM_TIMEOUT=900 (seconds) may be set.
+# VM_MEMORY=2G VM_CPUS=2 VM_TIMEOUT=900 (seconds) and VM_QEMU (options of QEMU) may be set.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -32,7 +32,7 @@ say "kernel $series: $(cat "$kernel/version"), booting"
 status=0
 # The guest takes its standard input from vng's: a closed one makes vng fail.
 timeout --foreground "${VM_TIMEOUT:-900}" vng --disable-kvm -r "$kernel/vmlinuz" \
-	--cpus "${VM_CPUS:-2}" --memory "${VM_MEMORY:-2G}" -- "bash -c $(printf %q "$guest")" </dev/null || status=$?
+	--cpus "${VM_CPUS:-2}" --memory "${VM_MEMORY:-2G}" ${VM_QEMU:+"--qemu-opts=$VM_QEMU"} -- "bash -c $(printf %q "$guest")" </dev/null || status=$?
 [ "$status" != 124 ] || say "kernel $series: stopped after ${VM_TIMEOUT:-900} s"
 [ "$status" = 0 ] || say "kernel $series: the guest ended with status $status"
 exit "$status"

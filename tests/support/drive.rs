@@ -101,7 +101,7 @@ impl Driver for Spans {
         &mut self,
         key: ExchangeKey,
         _: SpanFamily,
-        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+        describe: impl FnOnce(&mut SpanSink<'_>),
     ) {
         let mut pending = PendingAttrs::default();
         describe(&mut SpanSink::new(&mut pending));
@@ -109,7 +109,7 @@ impl Driver for Spans {
         self.last = Some(key);
     }
 
-    fn response(&mut self, key: ExchangeKey, _: bool, describe: &mut dyn FnMut(&mut SpanSink<'_>)) {
+    fn response(&mut self, key: ExchangeKey, _: bool, describe: impl FnOnce(&mut SpanSink<'_>)) {
         self.last = Some(key);
         match self.exchanges.iter_mut().find(|e| e.key == key) {
             Some(exchange) => {

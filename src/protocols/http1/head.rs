@@ -1,7 +1,8 @@
 //! Heads: the start line and the few header lines that matter (RFC 9112 sections 3 to 6).
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memrchr};
 
+use super::lines::LineFeeds;
 use super::span::known_method;
 use crate::protocols::{Malformed, SpanSink, Verdict};
 
@@ -36,11 +37,16 @@ impl<'a> StartLine<'a> {
 }
 
 fn request_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
-    if line.starts_with(HTTP2_PREFACE) {
+    if is_http2_preface(line) {
         return Err(Malformed::StartLine);
     }
     let method = method_of(line)?.ok_or(Malformed::StartLine)?;
     let rest = line.get(method.len().saturating_add(1)..).unwrap_or_default();
+    if let [target @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] = rest
+        && !target.is_empty()
+    {
+        return Ok(StartLine::Request { method, target });
+    }
     let Some(space) = memrchr(b' ', rest) else { return Err(Malformed::StartLine) };
     let (target, version) = rest.split_at_checked(space).unwrap_or_default();
     if target.is_empty() || !version.split_first().is_some_and(|(_, v)| is_version(v)) {
@@ -53,6 +59,11 @@ fn request_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
 /// The method that a request line begins with; `None` when its end is not there.
 fn method_of(line: &[u8]) -> Result<Option<&[u8]>, Malformed> {
     let bounded = line.get(..=MAX_METHOD).unwrap_or(line);
+    // Nearly all are words of capital letters.
+    let capitals = bounded.iter().position(|b| !b.is_ascii_uppercase()).unwrap_or_default();
+    if capitals > 0 && bounded.get(capitals) == Some(&b' ') {
+        return Ok(bounded.get(..capitals));
+    }
     match bounded.iter().position(|b| !is_token(*b)).map(|n| (n, bounded.get(n))) {
         Some((n, Some(b' '))) if n > 0 => Ok(bounded.get(..n)),
         Some((_, Some(b))) if b.is_ascii_control() && *b != b'\r' => Err(Malformed::ControlByte),
@@ -70,7 +81,7 @@ fn response_line(line: &[u8]) -> Result<StartLine<'_>, Malformed> {
     if !is_version(version) || !matches!(reason, [] | [b' ', ..]) {
         return Err(Malformed::StartLine);
     }
-    if memchr(0, reason).is_some() {
+    if reason.contains(&0) {
         return Err(Malformed::ControlByte);
     }
     let status = [a, b, c].iter().fold(0u16, |n, digit| {
@@ -86,7 +97,7 @@ pub(super) fn could_start(prefix: &[u8]) -> Result<(), Malformed> {
         response_prefix(prefix)
     } else {
         method_of(prefix)?;
-        !prefix.starts_with(HTTP2_PREFACE)
+        !is_http2_preface(prefix)
     };
     if possible { Ok(()) } else { Err(Malformed::StartLine) }
 }
@@ -98,7 +109,7 @@ pub(super) fn long_request(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let method = method_of(line).ok()?.filter(|method| known_method(method).is_some())?;
     let target = line.get(method.len().checked_add(1)?..)?;
     let long = target.len() > SpanSink::TEXT_MAX && !target.starts_with(b" ");
-    (long && !line.starts_with(HTTP2_PREFACE)).then_some((method, target))
+    (long && !is_http2_preface(line)).then_some((method, target))
 }
 
 /// See [`crate::protocols::Protocol::probe`].
@@ -121,8 +132,11 @@ pub(super) fn probe(head: &[u8]) -> Verdict {
 
 /// What a response begins with, but for its minor version.
 pub(super) const VERSION: &[u8] = b"HTTP/1.";
+
 /// RFC 9113 section 3.4: no request of HTTP/1 begins so, whatever follows.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
+fn is_http2_preface(line: &[u8]) -> bool {
+    line.first() == Some(&b'P') && line.starts_with(b"PRI * HTTP/2")
+}
 
 fn is_version(v: &[u8]) -> bool {
     matches!(v, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'])
@@ -229,26 +243,36 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads header lines from offset `at` on. Gives what was found and the offset behind the
-    /// empty line, `None` when it is not in `bytes`. A line that is not there whole is not read.
-    pub(super) fn read(bytes: &'a [u8], mut at: usize) -> (Self, Option<usize>) {
+    /// Reads header lines from offset `at` on, whose line feeds are `feeds`. Gives what was found
+    /// and the offset behind the empty line, `None` when it is not in `bytes`. A line that is not
+    /// there whole is not read.
+    pub(super) fn read(
+        bytes: &'a [u8],
+        mut at: usize,
+        feeds: LineFeeds<'_>,
+    ) -> (Self, Option<usize>) {
         let mut fields = Self::default();
-        let start = at;
-        for feed in memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()) {
-            let end = start.saturating_add(feed).saturating_add(1);
-            match (bytes.get(at..end), bytes.get(end)) {
-                (Some([b'\n'] | [b'\r', b'\n']), _) => return (fields, Some(end)),
-                (_, Some(b' ' | b'\t')) => {}
-                (line, _) => {
-                    fields.take(line.unwrap_or_default());
-                    at = end;
+        for feed in feeds {
+            let end = feed.wrapping_add(1);
+            match bytes.get(at) {
+                Some(b'\n') => return (fields, Some(end)),
+                Some(b'\r') if feed == at.wrapping_add(1) => return (fields, Some(end)),
+                Some(first) if may_matter(*first, bytes, at) => {
+                    if matches!(bytes.get(end), Some(b' ' | b'\t')) {
+                        continue;
+                    }
+                    fields.take(bytes.get(at..end).unwrap_or_default());
                 }
+                // Of no interest, and neither is a line that continues it.
+                _ => {}
             }
+            at = end;
         }
         (fields, None)
     }
 
     /// Reads one line with its line end and its continuation lines.
+    #[inline(never)]
     fn take(&mut self, line: &'a [u8]) {
         match line.first() {
             Some(b'h' | b'H') => {
@@ -288,10 +312,27 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether the line at `at`, which begins with `first`, may be one of those that are read, by where
+/// its name ends.
+fn may_matter(first: u8, bytes: &[u8], at: usize) -> bool {
+    let ends =
+        |name: &[u8]| matches!(bytes.get(at.wrapping_add(name.len())), Some(b':' | b'\t'..=b' '));
+    match first | 0x20 {
+        b'h' => ends(b"host"),
+        b'c' => ends(b"content-length"),
+        b't' => ends(b"traceparent") || ends(b"transfer-encoding"),
+        b'u' => ends(b"upgrade"),
+        _ => false,
+    }
+}
+
 impl Length {
     /// This and what one more `Content-Length` says: a number, or a list of equal ones
     /// (RFC 9112 section 6.3).
     fn and(self, value: &[u8]) -> Self {
+        if let (Self::Absent, Some(n)) = (self, decimal(value)) {
+            return Self::Declared(n);
+        }
         value.split(|b| *b == b',').fold(self, |sum, item| {
             match (sum, decimal(item.trim_ascii())) {
                 (Self::Absent, Some(n)) => Self::Declared(n),
@@ -307,8 +348,9 @@ fn decimal(digits: &[u8]) -> Option<u64> {
         return None;
     }
     digits.iter().try_fold(0u64, |n, b| {
-        let digit = char::from(*b).to_digit(10)?;
-        n.checked_mul(10)?.checked_add(digit.into()).filter(|n| *n <= MAX_LENGTH)
+        let digit = b.wrapping_sub(b'0');
+        let n = n.checked_mul(10)?.checked_add(digit.into())?;
+        (digit < 10 && n <= MAX_LENGTH).then_some(n)
     })
 }
 

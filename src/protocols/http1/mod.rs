@@ -55,6 +55,7 @@
 mod body;
 mod exchanges;
 mod head;
+mod lines;
 mod resync;
 mod side;
 mod span;
@@ -67,6 +68,7 @@ use super::{Direction, Input, Malformed, Position, Protocol, Role, SpanSink, Ste
 use crate::semconv::{AttrKey, SpanFamily};
 use exchanges::{Answer, Asked, Exchanges, View};
 use head::{Fields, Once, StartLine};
+use lines::LineFeeds;
 use side::{Body, HeadRead, Loss, Side, State, starved, wire};
 
 pub use exchanges::MAX_IN_FLIGHT;
@@ -242,6 +244,7 @@ impl Http1Conn {
     }
 
     /// A head, or what stands before it.
+    #[inline]
     fn parse_head<'a>(&mut self, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if self.side_ref(dir).undecided.is_some_and(|n| n >= self.exchanges.oldest()) {
             return if input.bytes.is_empty() { starved(input) } else { Step::Blocked };
@@ -254,7 +257,8 @@ impl Http1Conn {
         }
         let bounded = input.bytes.get(..MAX_HEAD);
         let bytes = bounded.unwrap_or(input.bytes);
-        let Some(first) = head::line_end(bytes, 0) else {
+        let mut feeds = LineFeeds::of(bytes);
+        let Some(first) = feeds.next().map(|feed| feed.saturating_add(1)) else {
             return self.unfinished_line(dir, bytes, input);
         };
         let line = head::line_content(bytes.get(..first).unwrap_or_default());
@@ -273,7 +277,7 @@ impl Http1Conn {
             side.scanned = bytes.len();
             return starved(input);
         }
-        let (fields, end) = Fields::read(bytes, first);
+        let (fields, end) = Fields::read(bytes, first, feeds);
         if unfinished && end.is_none() {
             side.scanned = bytes.len();
             return starved(input);
@@ -314,6 +318,7 @@ impl Http1Conn {
         }
     }
 
+    #[inline]
     fn request<'a>(
         &mut self,
         dir: Direction,
@@ -345,6 +350,7 @@ impl Http1Conn {
         Step::Message { consumed, msg: Message::Request(msg), end }
     }
 
+    #[inline]
     fn response<'a>(
         &mut self,
         dir: Direction,

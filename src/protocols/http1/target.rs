@@ -65,16 +65,23 @@ fn split_query(target: &[u8]) -> (&[u8], &[u8]) {
 
 /// The host of `[user@]host[:port]`, an IPv6 address without its brackets. `None` when empty.
 pub(super) fn host_of(authority: &[u8]) -> Option<&[u8]> {
-    let host = authority.rsplit(|b| *b == b'@').next()?;
-    let host = match host.strip_prefix(b"[") {
-        Some(v6) => v6.split(|b| *b == b']').next()?,
-        None => {
-            let mut parts = host.splitn(3, |b| *b == b':');
-            match (parts.next()?, parts.next(), parts.next()) {
-                (name, _, None) => name,
-                _ => host, // an IPv6 address whose brackets were forgotten
+    let (mut from, mut colon, mut colons) = (0usize, 0usize, 0u32);
+    for (at, b) in authority.iter().enumerate() {
+        match b {
+            b'@' => (from, colons) = (at.saturating_add(1), 0),
+            b':' => {
+                colon = if colons == 0 { at } else { colon };
+                colons = colons.saturating_add(1);
             }
+            _ => {}
         }
+    }
+    let host = authority.get(from..)?;
+    let host = match (host.strip_prefix(b"["), colons) {
+        (Some(v6), _) => v6.split(|b| *b == b']').next()?,
+        (None, 1) => authority.get(from..colon)?,
+        // With several it is an IPv6 address whose brackets were forgotten.
+        (None, _) => host,
     };
     (!host.is_empty()).then_some(host)
 }

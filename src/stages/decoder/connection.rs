@@ -141,6 +141,7 @@ impl Connection {
     }
 
     /// Why the record is not looked at, if so.
+    #[inline]
     fn ignores(&mut self, data: &Data<'_>, engine: &mut Engine) -> Option<Counter> {
         match &mut self.proto {
             Proto::Tunnel => Some(Counter::RecordTunnel),
@@ -162,6 +163,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn accept(
         &mut self,
         dir: Direction,
@@ -191,6 +193,7 @@ impl Connection {
     }
 
     /// Integrates the waiting records that are not behind a gap any more.
+    #[inline]
     fn take_ready(&mut self, dir: Direction, engine: &mut Engine, out: &mut SpanBatch) {
         while let Some(ahead) = self.streams[dir.index()].take_ready() {
             self.accept(dir, &ahead.record(), engine, out);
@@ -232,6 +235,7 @@ impl Connection {
     }
 
     /// Appends a record that begins at or before what is wanted next.
+    #[inline]
     fn integrate(
         &mut self,
         dir: Direction,
@@ -374,6 +378,10 @@ impl Connection {
 
     /// When the connection wants to be looked at next, in batch time.
     pub(super) fn deadline(&self) -> Option<KtimeNs> {
+        let waits = |stream: &Stream| stream.gap_since.is_some() || stream.blocked_since.is_some();
+        if self.closing.is_none() && !self.streams.iter().any(waits) {
+            return None;
+        }
         let after = |since: Option<KtimeNs>, ns| since.map(|t| KtimeNs(t.0.saturating_add(ns)));
         let [send, recv] = &self.streams;
         let deadlines = [

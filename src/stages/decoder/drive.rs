@@ -30,6 +30,7 @@ pub(super) enum Next {
 
 impl Connection {
     /// Feeds a record behind the bytes that are kept of its direction.
+    #[inline]
     pub(super) fn feed(
         &mut self,
         dir: Direction,
@@ -79,7 +80,12 @@ impl Connection {
     }
 
     /// Looks again at what is kept, and tells the parser of ends, until nothing moves.
+    #[inline]
     pub(super) fn settle(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
+        let quiet = self.streams.iter().all(|stream| stream.ended_at.is_none());
+        if quiet && self.retry == [false; 2] {
+            return;
+        }
         loop {
             let mut moved = false;
             for dir in [Direction::Recv, Direction::Send] {
@@ -141,6 +147,7 @@ impl Connection {
     }
 
     /// Consumes `n` wire bytes, which may go beyond the source.
+    #[inline]
     pub(super) fn advance<S: Source>(&mut self, dir: Direction, source: &mut S, n: u64) {
         let stream = &mut self.streams[dir.index()];
         let here = n.min(source.len());
@@ -207,6 +214,7 @@ impl Connection {
     }
 
     /// One step of the protocol.
+    #[inline]
     fn step<S: Source>(
         &mut self,
         dir: Direction,
@@ -323,6 +331,7 @@ impl Connection {
     }
 
     /// A message's head was parsed.
+    #[inline]
     fn message<S: Source>(
         &mut self,
         dir: Direction,
@@ -408,7 +417,7 @@ impl Driver for Messages<'_> {
         &mut self,
         key: ExchangeKey,
         family: SpanFamily,
-        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+        describe: impl FnOnce(&mut SpanSink<'_>),
     ) {
         self.engine.tally.count(Counter::SpansIn);
         let Some(slot) = self.engine.exchanges.open_one(key, family) else {
@@ -433,7 +442,7 @@ impl Driver for Messages<'_> {
         &mut self,
         key: ExchangeKey,
         in_order: bool,
-        describe: &mut dyn FnMut(&mut SpanSink<'_>),
+        describe: impl FnOnce(&mut SpanSink<'_>),
     ) {
         let Some(slot) = self.pairing.answered_by(key, &self.engine.exchanges) else {
             self.engine.tally.count(Counter::ResponseWithoutRequest);

@@ -9,7 +9,7 @@ use super::parents::{Parent, Threads};
 use super::processes::{Identity, PROCESSES_MAX, Processes};
 use super::record::Stamp;
 use super::verdicts::VerdictUpdate;
-use crate::model::attrs::{AttrValue, TextRef};
+use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Direction, Endpoint};
 use crate::model::ids::{ConnId, KtimeNs, SpanId, Tgid};
@@ -202,15 +202,15 @@ impl Engine {
 
 /// Appends the exchange's span; attributes and texts are copied into the batch's arena.
 fn write_span(from: &Exchange, end: KtimeNs, ends: &Ends, service: u32, to: &mut SpanBatch) {
-    let start = u32::try_from(to.attrs.len()).unwrap_or(u32::MAX);
+    let start = to.attrs.len();
     let base = u32::try_from(to.text.len()).unwrap_or(u32::MAX);
     to.text.extend_from_slice(&from.pending.arena.text);
-    to.attrs.extend(from.pending.arena.attrs.iter().map(|(key, value)| match value {
-        AttrValue::Text(r) => {
-            (*key, AttrValue::Text(TextRef { at: base.saturating_add(r.at), len: r.len }))
+    to.attrs.extend_from_slice(&from.pending.arena.attrs);
+    for (_, value) in to.attrs.iter_mut().skip(start) {
+        if let AttrValue::Text(text) = value {
+            text.at = text.at.saturating_add(base);
         }
-        other => (*key, *other),
-    }));
+    }
     let (client, server) = match from.dir {
         Direction::Send => (ends.local, ends.remote),
         Direction::Recv => (ends.remote, ends.local),
@@ -222,6 +222,8 @@ fn write_span(from: &Exchange, end: KtimeNs, ends: &Ends, service: u32, to: &mut
         ends: ConnEnds { client, server },
         service,
         status: from.pending.status,
-        attrs: start..u32::try_from(to.attrs.len()).unwrap_or(u32::MAX),
+        attrs: u32::try_from(start).unwrap_or(u32::MAX)
+            ..u32::try_from(to.attrs.len()).unwrap_or(u32::MAX),
+        added: 0..0,
     });
 }

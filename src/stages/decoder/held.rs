@@ -110,5 +110,5 @@ fn copy_span(from: &SpanBatch, span: &SpanHead, service: u32, to: &mut SpanBatch
         to.attrs.push((*key, value));
     }
     let end = u32::try_from(to.attrs.len()).unwrap_or(u32::MAX);
-    to.spans.push(SpanHead { attrs: start..end, service, ..span.clone() });
+    to.spans.push(SpanHead { attrs: start..end, added: 0..0, service, ..span.clone() });
 }

@@ -110,9 +110,7 @@ impl Exchanges {
             }
         };
         let serial = self.serial;
-        let exchange = self.get_mut(slot)?;
-        let pending = std::mem::take(&mut exchange.pending);
-        *exchange = Exchange { pending, serial, ..Exchange::empty(key, family) };
+        self.get_mut(slot)?.renew(key, family, serial);
         Some(slot)
     }
 
@@ -139,9 +137,11 @@ impl Exchanges {
         let Some(exchange) = self.slots.get_mut(slot as usize) else { return };
         let arena = &mut exchange.pending.arena;
         self.text = self.text.saturating_sub(arena.text.len());
+        if arena.text.capacity() > FREE_TEXT_BYTES {
+            arena.text = Vec::new();
+        }
         exchange.pending.clear();
         exchange.service = None;
-        exchange.pending.arena.text.shrink_to(FREE_TEXT_BYTES);
         self.free.push(slot);
     }
 }
@@ -165,6 +165,14 @@ impl Exchange {
             prev: NIL,
             next: NIL,
         }
+    }
+
+    /// Begins again in the memory of one that is over: as [`Self::empty`], but for its number.
+    fn renew(&mut self, key: ExchangeKey, family: SpanFamily, serial: u64) {
+        (self.key, self.family, self.serial) = (key, family, serial);
+        self.on_thread = false;
+        (self.request, self.response) = (Phase::Begun, Phase::Awaited);
+        (self.prev, self.next) = (NIL, NIL);
     }
 
     /// Whether nothing more is to be seen of it.

@@ -26,6 +26,8 @@ pub struct Channels {
     pub processes: Sender<ProcessRecord>,
     /// Spans to the next stage.
     pub spans: Sender<SpanBatch>,
+    /// Empty batches of spans back from the exporters.
+    pub spares: Receiver<SpanBatch>,
     /// Who wants the account so far; answered behind the next batch.
     pub accounts: Receiver<Sender<Account>>,
 }
@@ -48,11 +50,11 @@ impl Decoder {
         channels: Channels,
         mut verdict: impl FnMut(VerdictUpdate),
     ) -> Result<Account> {
+        let mut out = SpanBatch::default();
         while let Ok(mut batch) = channels.batches.recv() {
             while let Ok(fact) = channels.facts.try_recv() {
                 self.fact(fact);
             }
-            let mut out = SpanBatch::default();
             self.decode(&batch, &mut out);
             self.verdicts().iter().for_each(|v| verdict(*v));
             self.tell_discovery(&channels);
@@ -64,7 +66,11 @@ impl Decoder {
             match channels.recycled.try_send(batch) {
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
-            if !out.spans.is_empty() && channels.spans.send(out).is_err() {
+            if out.spans.is_empty() {
+                continue;
+            }
+            let spare = channels.spares.try_recv().unwrap_or_default();
+            if channels.spans.send(std::mem::replace(&mut out, spare)).is_err() {
                 return Ok(self.account());
             }
         }
@@ -73,7 +79,6 @@ impl Decoder {
         for fact in channels.facts {
             self.fact(fact);
         }
-        let mut out = SpanBatch::default();
         self.finish(&mut out);
         if !out.spans.is_empty() {
             // The next stage outlives this one unless it failed, which main reports.

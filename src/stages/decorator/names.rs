@@ -12,11 +12,9 @@ use crate::model::conn::Endpoint;
 use crate::model::span::SpanHead;
 use crate::semconv::{AttrKey, SpanKind};
 
-/// Writes names into batches. Holds memory that is used again for the next batch.
+/// Writes names into batches.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// The attributes of the batch that is being completed; afterwards the memory of the one before.
-    attrs: Vec<(AttrKey, AttrValue)>,
     /// The service whose name was written last, by index, and where it stands.
     service: Option<(u32, TextRef)>,
 }
@@ -25,21 +23,17 @@ pub(super) struct Names {
 const ADDED_MAX: usize = 4;
 
 impl Names {
-    /// Completes every span of `batch`. Each span's attributes stay one contiguous range.
+    /// Completes every span of `batch`.
     pub(super) fn complete(&mut self, batch: &mut SpanBatch) {
         self.service = None;
-        self.attrs.clear();
-        let most = batch.spans.len().saturating_mul(ADDED_MAX);
-        self.attrs.reserve(batch.attrs.len().saturating_add(most));
+        batch.attrs.reserve(batch.spans.len().saturating_mul(ADDED_MAX));
         let mut spans = std::mem::take(&mut batch.spans);
         for span in &mut spans {
-            let start = length(&self.attrs);
-            self.attrs.extend_from_slice(batch.attrs_of(span));
+            let start = length(&batch.attrs);
             self.name(batch, span);
-            span.attrs = start..length(&self.attrs);
+            span.added = start..length(&batch.attrs);
         }
         batch.spans = spans;
-        std::mem::swap(&mut batch.attrs, &mut self.attrs);
     }
 
     fn name(&mut self, batch: &mut SpanBatch, span: &SpanHead) {
@@ -51,14 +45,14 @@ impl Names {
             }
             SpanKind::Client => {
                 let remote = remote_name(batch, span);
-                self.attrs.push((AttrKey::ServerAddress, remote));
+                batch.attrs.push((AttrKey::ServerAddress, remote));
                 [(AttrKey::ServicePeerName, remote), (AttrKey::ClientAddress, own)]
             }
             SpanKind::Internal => return,
         };
-        self.attrs.extend_from_slice(&named);
+        batch.attrs.extend_from_slice(&named);
         let port = AttrValue::I64(i64::from(span.ends.server.port));
-        self.attrs.push((AttrKey::ServerPort, port));
+        batch.attrs.push((AttrKey::ServerPort, port));
     }
 
     /// The observed service's name: written once for a run of spans of one service.

@@ -38,6 +38,7 @@ fn add(
         service,
         status: SpanStatus::Unset,
         attrs: start..u32::try_from(batch.attrs.len()).unwrap(),
+        added: 0..0,
     });
 }
 
@@ -128,7 +129,7 @@ fn spans_of_one_batch_keep_their_own_attributes() {
     let paths: Vec<_> =
         batch.spans.iter().map(|span| batch.attr_text(span, AttrKey::UrlPath)).collect();
     assert_eq!(paths, ["/a", "/b", "/c"]);
-    let used: usize = batch.spans.iter().map(|span| batch.attrs_of(span).len()).sum();
+    let used: usize = batch.spans.iter().map(|span| batch.attrs_of(span).count()).sum();
     assert_eq!(used, batch.attrs.len(), "no attribute lies between the ranges");
     assert_eq!(used, 3 * 4);
 }

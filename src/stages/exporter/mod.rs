@@ -18,10 +18,11 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::warn;
 
 use crate::config::{BatchConfig, Config, TracePrinter};
+use crate::model::batch::SpanBatch;
 use crate::model::time::instant_now;
 use crate::telemetry::Stage;
 use otlp::OtlpExporter;
@@ -34,23 +35,29 @@ const QUEUE_BYTES: usize = 64 << 20;
 /// How long after the deadline an exporter may still account for what it had in hand.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Starts every exporter that `config` asks for; printers write to `stdout`. Nothing is started
-/// when one of them cannot be.
+/// Starts every exporter that `config` asks for; printers write to `stdout`, the memory of batches
+/// that all are done with goes to `spares`. Nothing is started when one of them cannot be.
 ///
 /// # Errors
 /// When an endpoint cannot be used or a thread cannot be started.
-pub fn spawn(config: &Config, stdout: File) -> anyhow::Result<Vec<Exporter>> {
+pub fn spawn(
+    config: &Config,
+    stdout: File,
+    spares: &Sender<SpanBatch>,
+) -> anyhow::Result<Vec<Exporter>> {
     let otlp = config.traces.as_ref().map(|traces| {
         OtlpExporter::new(traces).map(|exporter| (exporter, traces.batch.queue_size))
     });
     let mut exporters = Vec::new();
     if let Some((exporter, spans)) = otlp.transpose()? {
-        exporters.push(Exporter::spawn("exporter.otlp", spans, |queue| exporter.run(queue))?);
+        exporters
+            .push(Exporter::spawn("exporter.otlp", spans, spares, |queue| exporter.run(queue))?);
     }
     if let Some(format) = format(config.agent.trace_printer) {
         let printer = Printer::new(format, stdout);
         let spans = BatchConfig::default().queue_size;
-        exporters.push(Exporter::spawn("exporter.printer", spans, |queue| printer.run(queue))?);
+        exporters
+            .push(Exporter::spawn("exporter.printer", spans, spares, |queue| printer.run(queue))?);
     }
     Ok(exporters)
 }
@@ -79,9 +86,10 @@ impl Exporter {
     fn spawn(
         name: &'static str,
         spans: usize,
+        spares: &Sender<SpanBatch>,
         run: impl FnOnce(&SpanQueue) + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let queue = Arc::new(SpanQueue::new(Limits { spans, bytes: QUEUE_BYTES }));
+        let queue = Arc::new(SpanQueue::new(Limits { spans, bytes: QUEUE_BYTES }, spares.clone()));
         let (alive, ended) = bounded(0);
         let own = Arc::clone(&queue);
         let thread = Builder::new()

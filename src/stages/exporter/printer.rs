@@ -64,6 +64,7 @@ impl Printer {
                 queue.end(reason);
                 return;
             }
+            queue.give_back(&mut vec![slice]);
         }
         if self.format == Format::Counter {
             let line = format!("Processed {} requests\n", self.counted);

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
+
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::span::SpanHead;
@@ -52,6 +54,9 @@ impl DropReason {
 /// How often a source that waits for room looks again.
 const ROOM_POLL: Duration = Duration::from_millis(5);
 
+/// Memory of a batch that is used again.
+const SPARE_BYTES_MAX: usize = 4 << 20;
+
 /// What a queue may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -92,6 +97,8 @@ pub struct SpanQueue {
     limits: Limits,
     state: Mutex<State>,
     changed: Condvar,
+    /// Where the memory of batches goes that nobody needs any more.
+    spares: Sender<SpanBatch>,
 }
 
 #[derive(Debug, Default)]
@@ -118,9 +125,21 @@ struct Entry {
 }
 
 impl SpanQueue {
-    /// An empty queue.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default(), changed: Condvar::new() }
+    /// An empty queue. Batches that were handed out and given back leave through `spares`, empty.
+    pub fn new(limits: Limits, spares: Sender<SpanBatch>) -> Self {
+        Self { limits, state: Mutex::default(), changed: Condvar::new(), spares }
+    }
+
+    /// Takes back what an exporter needs no more: the last one to do so frees the batch for reuse.
+    pub fn give_back(&self, slices: &mut Vec<Slice>) {
+        for slice in slices.drain(..) {
+            let Some(mut batch) = Arc::into_inner(slice.batch) else { continue };
+            if bytes_of(&batch) <= SPARE_BYTES_MAX {
+                batch.clear();
+                // Whoever fills batches has enough of them, or is gone.
+                self.spares.try_send(batch).unwrap_or_default();
+            }
+        }
     }
 
     /// Adds the spans of `batch`. Never waits: beyond a limit the oldest spans are dropped.

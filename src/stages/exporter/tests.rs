@@ -65,6 +65,7 @@ pub(super) fn basket(family: SpanFamily) -> SpanHead {
         service: 0,
         status: SpanStatus::Unset,
         attrs: 0..0,
+        added: 0..0,
     }
 }
 
@@ -260,7 +261,7 @@ fn take(queue: &SpanQueue, spans: usize) -> Vec<String> {
 }
 
 fn queue(spans: usize) -> SpanQueue {
-    SpanQueue::new(Limits { spans, bytes: usize::MAX })
+    SpanQueue::new(Limits { spans, bytes: usize::MAX }, bounded(0).0)
 }
 
 #[track_caller]
@@ -303,7 +304,7 @@ fn spans_are_taken_in_order_up_to_the_number_wanted() {
 #[test]
 fn a_queue_is_bounded_in_bytes_too() {
     let batch = numbered(0, 10);
-    let queue = SpanQueue::new(Limits { spans: 1000, bytes: 2 * 64 * 1024 });
+    let queue = SpanQueue::new(Limits { spans: 1000, bytes: 2 * 64 * 1024 }, bounded(0).0);
     let big = |first| {
         let mut big = SpanBatch::clone(&numbered(first, 1));
         big.text.reserve_exact(64 * 1024 - 4096);
@@ -313,7 +314,7 @@ fn a_queue_is_bounded_in_bytes_too() {
         queue.push(big(first));
     }
     assert_account(&queue.stage("q"), 3, 0, &[("queue_bytes", 1)], 2);
-    let tiny = SpanQueue::new(Limits { spans: 1000, bytes: 1 });
+    let tiny = SpanQueue::new(Limits { spans: 1000, bytes: 1 }, bounded(0).0);
     tiny.push(batch);
     assert_account(&tiny.stage("q"), 10, 0, &[("queue_bytes", 10)], 0);
 }

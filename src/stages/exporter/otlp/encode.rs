@@ -2,9 +2,13 @@
 //!
 //! One `ResourceSpans` a service, in it one `ScopeSpans` with an empty scope for every span. See
 //! <https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/trace/v1/trace.proto>.
+//!
+//! A message stands behind its length. Instead of writing it elsewhere and copying it, room is left
+//! for the length, which is written when it is known: a varint may have more bytes than it needs.
 
+use super::keys;
 use super::resource::Resources;
-use super::wire;
+use super::wire::{self, Room};
 use crate::model::attrs::{AttrValue, bytes_of};
 use crate::model::batch::SpanBatch;
 use crate::model::span::{SpanHead, SpanStatus};
@@ -19,10 +23,6 @@ pub struct Encoder {
     order: Vec<(u32, u32, u32)>,
     /// Slot of each service of the batch at hand.
     slots: Vec<u32>,
-    /// The `ScopeSpans` of one resource.
-    scopes: Vec<u8>,
-    /// One span.
-    span: Vec<u8>,
 }
 
 impl Encoder {
@@ -30,22 +30,18 @@ impl Encoder {
     pub fn encode(&mut self, slices: &[Slice], out: &mut Vec<u8>) {
         out.clear();
         self.sort_by_resource(slices);
-        let order = std::mem::take(&mut self.order);
-        for group in order.chunk_by(|a, b| a.0 == b.0) {
-            self.scopes.clear();
+        for group in self.order.chunk_by(|a, b| a.0 == b.0) {
+            let resource = group.first().map_or(&[][..], |(slot, ..)| self.resources.bytes(*slot));
+            let resource_spans = wire::begin(out, 1);
+            wire::bytes(out, 1, resource);
             for (_, slice, span) in group {
                 let Some(slice) = slices.get(*slice as usize) else { continue };
                 if let Some(span) = slice.batch.spans.get(*span as usize) {
-                    self.scope(&slice.batch, span);
+                    write_scope(out, &slice.batch, span);
                 }
             }
-            let resource = group.first().map_or(&[][..], |(slot, ..)| self.resources.bytes(*slot));
-            let length = wire::delimited_len(resource.len()) + self.scopes.len();
-            wire::delimited(out, 1, length);
-            wire::bytes(out, 1, resource);
-            out.extend_from_slice(&self.scopes);
+            wire::end(out, resource_spans);
         }
-        self.order = order;
     }
 
     /// Fills `order`: grouped by resource, else as the spans came.
@@ -57,55 +53,66 @@ impl Encoder {
             for service in &slice.batch.services {
                 self.slots.push(self.resources.slot_of(service));
             }
-            for (span, head) in (0_u32..).zip(&slice.batch.spans) {
-                if slice.range.contains(&(span as usize)) {
-                    let slot = self.slots.get(head.service as usize).copied();
-                    self.order.push((slot.unwrap_or(Resources::NONE), index, span));
-                }
+            let first = u32::try_from(slice.range.start).unwrap_or(u32::MAX);
+            for (span, head) in (first..).zip(slice.spans()) {
+                let slot = self.slots.get(head.service as usize).copied();
+                self.order.push((slot.unwrap_or(Resources::NONE), index, span));
             }
         }
         self.order.sort_unstable();
     }
-
-    /// Appends the span in a scope of its own to `scopes`.
-    fn scope(&mut self, batch: &SpanBatch, span: &SpanHead) {
-        const EMPTY_SCOPE: [u8; 2] = [0x0a, 0];
-        self.span.clear();
-        write_span(&mut self.span, batch, span);
-        let length = EMPTY_SCOPE.len() + wire::delimited_len(self.span.len());
-        wire::delimited(&mut self.scopes, 2, length);
-        self.scopes.extend_from_slice(&EMPTY_SCOPE);
-        wire::bytes(&mut self.scopes, 2, &self.span);
-    }
 }
 
-fn write_span(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead) {
-    const STATUS_ERROR: [u8; 2] = [0x18, 2];
+/// Bytes of a span beside its attributes, at most: ids, times, tags, lengths.
+const FIXED_BYTES: usize = 160;
+
+/// Appends the span in a scope of its own.
+fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead) {
+    let values = Values::of(batch, span);
+    let exported = span.family.exported();
+    // The name repeats texts.
+    let attributes = exported.len().saturating_mul(keys::ROOM);
+    let most = FIXED_BYTES.saturating_add(attributes).saturating_add(values.text_bytes * 2);
+    let mut room = Room::behind(out, most);
+    let scope_spans = room.begin(2);
+    room.put(&[0x0a, 0]);
+    let whole = room.begin(2);
+    write_span(&mut room, batch, span, &values);
+    room.end(whole);
+    room.end(scope_spans);
+    room.close();
+}
+
+fn write_span(out: &mut Room<'_>, batch: &SpanBatch, span: &SpanHead, values: &Values<'_>) {
     let times = &span.times;
     let first = times.request_start.min(times.start);
-    wire::bytes(out, 1, &span.ctx.trace_id.0);
-    wire::bytes(out, 2, &span.ctx.span_id.0);
+    out.put(&[1 << 3 | 2, 16]);
+    out.put(&span.ctx.trace_id.0);
+    out.put(&[2 << 3 | 2, 8]);
+    out.put(&span.ctx.span_id.0);
     if !span.ctx.parent_id.is_none() {
-        wire::bytes(out, 4, &span.ctx.parent_id.0);
+        out.put(&[4 << 3 | 2, 8]);
+        out.put(&span.ctx.parent_id.0);
     }
-    let values = Values::of(batch, span);
-    write_name(out, &values, span);
-    wire::number(out, 6, kind(span.family.kind()));
-    wire::fixed64(out, 7, batch.clock.unix_ns(first));
-    wire::fixed64(out, 8, batch.clock.unix_ns(times.end));
+    write_name(out, values, span);
+    out.put(&[6 << 3, kind(span.family.kind())]);
+    out.put(&[7 << 3 | 1]);
+    out.put(&batch.clock.unix_ns(first).to_le_bytes());
+    out.put(&[8 << 3 | 1]);
+    out.put(&batch.clock.unix_ns(times.end).to_le_bytes());
     for (key, presence) in span.family.exported() {
-        if let Some(value) = exported(&values, *key, *presence) {
-            write_key_value(out, 9, key.name(), value);
+        if let Some(value) = exported(values, *key, *presence) {
+            keys::write(out, *key, value);
         }
     }
     match span.status {
         SpanStatus::Unset => {}
-        SpanStatus::Error => wire::bytes(out, 15, &STATUS_ERROR),
+        SpanStatus::Error => out.put(&[15 << 3 | 2, 2, 3 << 3, 2]),
     }
 }
 
 /// The parts of the name that are set, joined by blanks.
-fn write_name(out: &mut Vec<u8>, values: &Values<'_>, span: &SpanHead) {
+fn write_name(out: &mut Room<'_>, values: &Values<'_>, span: &SpanHead) {
     let parts = || {
         let keys = span.family.named_by().iter();
         keys.map(|key| values.text(*key)).filter(|part| !part.is_empty())
@@ -114,16 +121,17 @@ fn write_name(out: &mut Vec<u8>, values: &Values<'_>, span: &SpanHead) {
     if length == 0 {
         return;
     }
-    wire::delimited(out, 5, length);
+    out.put(&[5 << 3 | 2]);
+    out.varint(length as u64);
     for (i, part) in parts().enumerate() {
         if i > 0 {
-            out.push(b' ');
+            out.put(b" ");
         }
-        out.extend_from_slice(part);
+        out.put(part);
     }
 }
 
-fn kind(kind: SpanKind) -> u64 {
+fn kind(kind: SpanKind) -> u8 {
     match kind {
         SpanKind::Internal => 1,
         SpanKind::Server => 2,
@@ -145,17 +153,25 @@ struct Values<'a> {
     text: &'a [u8],
     /// The last value of each key.
     by_key: [Option<AttrValue>; AttrKey::ALL.len()],
+    /// Bytes of all texts.
+    text_bytes: usize,
 }
 
 impl<'a> Values<'a> {
     fn of(batch: &'a SpanBatch, span: &SpanHead) -> Self {
         let mut by_key = [None; AttrKey::ALL.len()];
+        let mut text_bytes = 0usize;
         for (key, value) in batch.attrs_of(span) {
             if let Some(slot) = by_key.get_mut(*key as usize) {
                 *slot = Some(*value);
             }
+            text_bytes = text_bytes.saturating_add(match value {
+                AttrValue::Text(r) => r.len as usize,
+                AttrValue::Static(s) => s.len(),
+                AttrValue::I64(_) | AttrValue::Bool(_) => 0,
+            });
         }
-        Self { text: &batch.text, by_key }
+        Self { text: &batch.text, by_key, text_bytes }
     }
 
     fn get(&self, key: AttrKey) -> Option<Value<'a>> {
@@ -186,19 +202,11 @@ fn exported<'a>(values: &Values<'a>, key: AttrKey, presence: Presence) -> Option
 }
 
 /// Appends a `KeyValue` as field `field`.
-pub(super) fn write_key_value(out: &mut Vec<u8>, field: u8, key: &str, value: Value<'_>) {
-    let value_len = match value {
-        Value::Text(s) => wire::delimited_len(s.len()),
-        Value::Bool(_) => 2,
-        Value::Int(n) => 1 + wire::varint_len(n.cast_unsigned()),
-    };
+pub(super) fn write_key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &str) {
+    let value_len = wire::delimited_len(value.len());
     let length = wire::delimited_len(key.len()) + wire::delimited_len(value_len);
     wire::delimited(out, field, length);
     wire::bytes(out, 1, key.as_bytes());
     wire::delimited(out, 2, value_len);
-    match value {
-        Value::Text(s) => wire::bytes(out, 1, s),
-        Value::Bool(b) => wire::number(out, 2, u64::from(b)),
-        Value::Int(n) => wire::number(out, 3, n.cast_unsigned()),
-    }
+    wire::bytes(out, 1, value.as_bytes());
 }

@@ -14,7 +14,7 @@ use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::{Outcome, USER_AGENT, accepted};
+use super::{Outcome, USER_AGENT, accepted, chain};
 use crate::config::OtlpConfig;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -57,8 +57,8 @@ impl GrpcClient {
         Ok(Self { runtime, client: Grpc::new(channel), metadata })
     }
 
-    pub(super) fn send(&mut self, body: &[u8], timeout: Duration) -> Outcome {
-        let mut request = Request::new(Bytes::copy_from_slice(body));
+    pub(super) fn send(&mut self, body: &Bytes, timeout: Duration) -> Outcome {
+        let mut request = Request::new(body.clone());
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(timeout);
         let client = &mut self.client;
@@ -92,18 +92,6 @@ fn judge(status: &Status) -> Outcome {
     } else {
         Outcome::Refused(why)
     }
-}
-
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[derive(Clone, Copy, Debug)]

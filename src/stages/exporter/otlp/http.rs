@@ -3,66 +3,91 @@
 
 use std::time::Duration;
 
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error};
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::runtime::Runtime;
 
-use super::{Outcome, USER_AGENT, accepted};
+use super::{Outcome, accepted, chain, tls};
 use crate::config::OtlpConfig;
 
-/// A client of one endpoint; keeps its connection.
+/// A client of one endpoint; keeps its connection. Its runtime runs only while a request does.
 #[derive(Debug)]
 pub(super) struct HttpClient {
-    agent: Agent,
-    url: String,
-    headers: Vec<(String, String)>,
+    runtime: Runtime,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
+    headers: HeaderMap,
 }
 
 impl HttpClient {
     /// Bytes of a response that are read.
-    const RESPONSE_MAX_BYTES: u64 = 64 * 1024;
+    const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 
-    pub(super) fn new(config: &OtlpConfig) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .disable_verification(config.insecure_skip_verify)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .user_agent(USER_AGENT)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // No proxy: only the configuration reads the environment.
-            .proxy(None)
+    pub(super) fn new(config: &OtlpConfig) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
-            .new_agent();
-        Self { agent, url: config.url.clone(), headers: config.headers.clone() }
+            .context("start the HTTP runtime")?;
+        let uri: Uri = config.url.parse().with_context(|| format!("endpoint {}", config.url))?;
+        let https = uri.scheme_str() == Some("https");
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls::config(https, config.insecure_skip_verify)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
+        for (name, value) in &config.headers {
+            let key = HeaderName::from_bytes(name.as_bytes())
+                .with_context(|| format!("HTTP header {name}"))?;
+            // The value may be a secret: it is not named.
+            let value = HeaderValue::from_str(value)
+                .with_context(|| format!("the value of HTTP header {name}"))?;
+            headers.insert(key, value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { runtime, client, uri, headers })
     }
 
-    pub(super) fn send(&self, body: &[u8], timeout: Duration) -> Outcome {
-        let mut request =
-            self.agent.post(&self.url).header("content-type", "application/x-protobuf");
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
+    pub(super) fn send(&mut self, body: &Bytes, timeout: Duration) -> Outcome {
+        let mut request = Request::post(self.uri.clone()).body(Full::new(body.clone()));
+        if let Ok(request) = &mut request {
+            *request.headers_mut() = self.headers.clone();
         }
-        let request = request.config().timeout_global(Some(timeout)).build();
-        match request.send(body) {
-            Ok(response) => judge(response),
-            Err(error @ (Error::BadUri(_) | Error::Http(_))) => Outcome::Refused(error.to_string()),
-            Err(error) => Outcome::Retry { why: error.to_string(), after: Duration::ZERO },
+        let exchange = async {
+            let response = self.client.request(request.map_err(anyhow::Error::from)?).await?;
+            let (head, body) = response.into_parts();
+            // The request was taken even when the response cannot be read to its end.
+            let body = Limited::new(body, Self::RESPONSE_MAX_BYTES).collect().await;
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            anyhow::Ok(Response::from_parts(head, body))
+        };
+        let answer = self.runtime.block_on(async { tokio::time::timeout(timeout, exchange).await });
+        match answer {
+            Ok(Ok(response)) => judge(&response),
+            Ok(Err(error)) => Outcome::Retry { why: chain(&*error), after: Duration::ZERO },
+            Err(_) => Outcome::Retry { why: "no answer in time".to_owned(), after: Duration::ZERO },
         }
     }
 }
 
-fn judge(mut response: http::Response<Body>) -> Outcome {
+fn judge(response: &Response<Bytes>) -> Outcome {
     let status = response.status();
     match status.as_u16() {
-        200..=299 => {
-            let limited = response.body_mut().with_config().limit(HttpClient::RESPONSE_MAX_BYTES);
-            // The request was taken even when the response cannot be read to its end.
-            accepted(&limited.read_to_vec().unwrap_or_default())
-        }
+        200..=299 => accepted(response.body()),
         429 | 502..=504 => {
-            let after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
+            let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
             let after =
                 after.and_then(|v| v.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
             Outcome::Retry { why: format!("HTTP status {status}"), after }

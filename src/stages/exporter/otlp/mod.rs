@@ -3,7 +3,9 @@
 pub mod encode;
 mod grpc;
 mod http;
+mod keys;
 mod resource;
+mod tls;
 mod wire;
 
 #[cfg(test)]
@@ -11,6 +13,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tracing::{info, warn};
 
 use self::grpc::GrpcClient;
@@ -66,12 +69,12 @@ fn accepted(response: &[u8]) -> Outcome {
 
 #[derive(Debug)]
 enum Client {
-    Http(HttpClient),
+    Http(Box<HttpClient>),
     Grpc(Box<GrpcClient>),
 }
 
 impl Client {
-    fn send(&mut self, body: &[u8], timeout: Duration) -> Outcome {
+    fn send(&mut self, body: &Bytes, timeout: Duration) -> Outcome {
         match self {
             Self::Http(client) => client.send(body, timeout),
             Self::Grpc(client) => client.send(body, timeout),
@@ -94,7 +97,6 @@ pub(super) struct OtlpExporter {
     batch: BatchConfig,
     backoff: BackoffConfig,
     encoder: Encoder,
-    body: Vec<u8>,
     /// That the endpoint began to fail was said, and that it takes spans again was not.
     said_failing: bool,
     warnings: Warnings,
@@ -116,7 +118,7 @@ impl OtlpExporter {
     /// When the endpoint, the headers or TLS cannot be used.
     pub(super) fn new(config: &OtlpConfig) -> anyhow::Result<Self> {
         let client = match config.protocol {
-            OtlpProtocol::HttpProtobuf => Client::Http(HttpClient::new(config)),
+            OtlpProtocol::HttpProtobuf => Client::Http(Box::new(HttpClient::new(config)?)),
             OtlpProtocol::Grpc => Client::Grpc(Box::new(GrpcClient::new(config)?)),
         };
         Ok(Self {
@@ -125,7 +127,6 @@ impl OtlpExporter {
             batch: config.batch,
             backoff: config.backoff,
             encoder: Encoder::default(),
-            body: Vec::new(),
             said_failing: false,
             warnings: Warnings::default(),
         })
@@ -135,29 +136,33 @@ impl OtlpExporter {
     pub(super) fn run(mut self, queue: &SpanQueue) {
         let want = Want { spans: self.batch.max_size, linger: self.batch.timeout };
         let mut slices: Vec<Slice> = Vec::new();
+        let mut memory = Vec::new();
         while queue.take(want, &mut slices) {
             let spans = slices.iter().map(|slice| slice.range.len() as u64).sum();
-            self.encoder.encode(&slices, &mut self.body);
-            slices.clear();
-            if self.deliver(spans, queue) == Next::Stop {
+            self.encoder.encode(&slices, &mut memory);
+            queue.give_back(&mut slices);
+            let body = Bytes::from(memory);
+            if self.deliver(&body, spans, queue) == Next::Stop {
                 queue.end(DropReason::Shutdown);
                 return;
             }
-            if self.body.capacity() > BODY_KEPT_BYTES {
-                self.body = Vec::new();
+            // The same memory once more, unless somebody still holds the request.
+            memory = body.try_into_mut().map(Vec::from).unwrap_or_default();
+            if memory.capacity() > BODY_KEPT_BYTES {
+                memory = Vec::new();
             }
         }
     }
 
-    /// Sends `self.body`, which holds `spans`, until it is taken or given up. Once the stop has
-    /// begun there is one attempt more.
-    fn deliver(&mut self, spans: u64, queue: &SpanQueue) -> Next {
+    /// Sends `body`, which holds `spans`, until it is taken or given up. Once the stop has begun
+    /// there is one attempt more.
+    fn deliver(&mut self, body: &Bytes, spans: u64, queue: &SpanQueue) -> Next {
         let begin = instant_now();
         let mut backoff = Backoff::new(self.backoff);
         loop {
             let deadline = queue.deadline();
             let Some(timeout) = timeout_until(deadline) else { return Next::Stop };
-            match self.client.send(&self.body, timeout) {
+            match self.client.send(body, timeout) {
                 Outcome::Accepted { rejected } => {
                     self.settle_accepted(spans, rejected.min(spans), queue);
                     return Next::Continue;
@@ -223,6 +228,18 @@ impl OtlpExporter {
             );
         }
     }
+}
+
+/// The error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// How long a request may take now; `None` when the deadline is over.

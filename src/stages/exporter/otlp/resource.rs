@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::encode::{Value, write_key_value};
+use super::encode::write_key_value;
 use crate::model::service::Service;
 
 /// Encoded `Resource` messages by service, found by the service's content.
@@ -86,7 +86,7 @@ fn encode(service: &Service) -> Vec<u8> {
     attrs.push(("otel.scope.name", "go.opentelemetry.io/obi"));
     let mut out = Vec::new();
     for (key, value) in attrs {
-        write_key_value(&mut out, 1, key, Value::Text(value.as_bytes()));
+        write_key_value(&mut out, 1, key, value);
     }
     out
 }

@@ -285,7 +285,7 @@ fn every_field_of_random_batches_reads_back_with_the_official_types() {
 }
 
 #[test]
-fn our_bytes_are_the_canonical_ones() {
+fn our_bytes_are_the_canonical_ones_but_for_padded_lengths() {
     let mut random = Random(7);
     let mut body = Vec::new();
     for _ in 0..100 {
@@ -296,7 +296,10 @@ fn our_bytes_are_the_canonical_ones() {
         let range = 0..batch.spans.len();
         Encoder::default().encode(&[Slice { batch, range }], &mut body);
         let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
-        assert_eq!(read.encoded_len(), body.len());
+        // Of ResourceSpans, ScopeSpans and Span: none has less than one byte of the five.
+        let scopes: usize = read.resource_spans.iter().map(|of| of.scope_spans.len()).sum();
+        let padding = 4 * (read.resource_spans.len() + 2 * scopes);
+        assert!((body.len() - padding..=body.len()).contains(&read.encoded_len()));
     }
 }
 

@@ -33,16 +33,112 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Appends a field of a varint type.
-pub(super) fn number(out: &mut Vec<u8>, field: u8, n: u64) {
-    out.push(field << 3);
-    varint(out, n);
+/// Bytes of a length that is written later.
+const LATER: usize = 5;
+
+/// Begins a length-delimited field whose length is not known yet; gives where it stands.
+pub(super) fn begin(out: &mut Vec<u8>, field: u8) -> usize {
+    out.extend_from_slice(&[field << 3 | 2, 0, 0, 0, 0, 0]);
+    out.len() - LATER
 }
 
-/// Appends a `fixed64` field.
-pub(super) fn fixed64(out: &mut Vec<u8>, field: u8, n: u64) {
-    out.push(field << 3 | 1);
-    out.extend_from_slice(&n.to_le_bytes());
+/// Ends the field whose length stands at `at`.
+pub(super) fn end(out: &mut [u8], at: usize) {
+    let length = out.len().saturating_sub(at + LATER);
+    if let Some(field) = out.get_mut(at..at + LATER) {
+        fill(field, length as u64);
+    }
+}
+
+/// Writes a varint that takes all of `field`.
+fn fill(field: &mut [u8], n: u64) {
+    let last = field.len() - 1;
+    for (i, byte) in field.iter_mut().enumerate() {
+        let more = if i < last { 0x80 } else { 0 };
+        *byte = (n >> (7 * i)).to_le_bytes()[0] & 0x7f | more;
+    }
+}
+
+/// Memory behind some bytes that is large enough for what is appended next: nothing grows.
+#[derive(Debug)]
+pub(super) struct Room<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where the next byte goes.
+    at: usize,
+    /// Bytes of lengths that are written later.
+    later: usize,
+}
+
+impl<'a> Room<'a> {
+    /// Makes room for `most` bytes behind `out`, and for the table that is copied from.
+    pub(super) fn behind(out: &'a mut Vec<u8>, most: usize) -> Self {
+        let at = out.len();
+        out.resize(at + most, 0);
+        Self { out, at, later: if most < 1 << 14 { 2 } else { LATER } }
+    }
+
+    /// Gives back the room that was not used.
+    pub(super) fn close(self) {
+        debug_assert!(self.at <= self.out.len(), "there was room for {}", self.out.len());
+        self.out.truncate(self.at);
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        if let Some(to) = self.out.get_mut(self.at..end) {
+            to.copy_from_slice(bytes);
+        }
+        self.at = end;
+    }
+
+    /// Appends the first `n` of some bytes; what stands behind them will be overwritten. Gives where
+    /// they stand.
+    #[inline]
+    pub(super) fn put_front<const N: usize>(&mut self, bytes: &[u8; N], n: usize) -> usize {
+        let at = self.at;
+        if let Some(to) = self.out.get_mut(at..).and_then(|to| to.first_chunk_mut()) {
+            *to = *bytes;
+        }
+        self.at = at + n;
+        at
+    }
+
+    /// Changes one byte.
+    #[inline]
+    pub(super) fn set(&mut self, at: usize, byte: u8) {
+        if let Some(to) = self.out.get_mut(at) {
+            *to = byte;
+        }
+    }
+
+    /// Appends a varint.
+    #[inline]
+    pub(super) fn varint(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.put(&[n.to_le_bytes()[0] | 0x80]);
+            n >>= 7;
+        }
+        self.put(&[n.to_le_bytes()[0]]);
+    }
+
+    /// Begins a length-delimited field whose length is not known yet; gives where that stands.
+    pub(super) fn begin(&mut self, field: u8) -> usize {
+        self.put(&[field << 3 | 2]);
+        let at = self.at;
+        self.at += self.later;
+        at
+    }
+
+    /// Ends the field whose length stands at `at`.
+    pub(super) fn end(&mut self, at: usize) {
+        let behind = at + self.later;
+        let length = self.at.saturating_sub(behind);
+        if let Some(field) = self.out.get_mut(at..behind) {
+            fill(field, length as u64);
+        }
+    }
 }
 
 /// One field of a message.
