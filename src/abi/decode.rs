@@ -119,6 +119,14 @@ pub enum RawEvent<'a> {
     Process(ProcessRecord),
 }
 
+/// Decodes the record of one socket call; `None` for one of another kind.
+#[inline]
+pub fn decode_data(record: &[u8]) -> Option<Result<Data<'_>, DecodeError>> {
+    const KIND: usize = core::mem::offset_of!(types::event_header, kind);
+    let kind = record.get(KIND..)?.first_chunk().copied().map(u16::from_ne_bytes)?;
+    (u32::from(kind) == types::event_kind::EVENT_KIND_DATA.0).then(|| data(record))
+}
+
 /// Decodes one record.
 pub fn decode(record: &[u8]) -> Result<RawEvent<'_>, DecodeError> {
     let header: types::event_header = head_of(record)?;
@@ -148,8 +156,12 @@ fn head_of<T: Plain + Default>(record: &[u8]) -> Result<T, DecodeError> {
     Ok(head)
 }
 
+#[inline]
 fn data(record: &[u8]) -> Result<Data<'_>, DecodeError> {
     let e: types::data_event = head_of(record)?;
+    if usize::from(e.header.len) > record.len() {
+        return Err(DecodeError::Length);
+    }
     let flags = u32::from(e.header.flags);
     let payload = record.get(size_of::<types::data_event>()..).ok_or(DecodeError::Short)?;
     let captured = usize::from(e.captured);

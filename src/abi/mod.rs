@@ -23,7 +23,7 @@ mod skel {
 }
 
 pub use batch::RawBatch;
-pub use decode::{ConnEnd, ConnOpen, Data, DecodeError, RawEvent, decode};
+pub use decode::{ConnEnd, ConnOpen, Data, DecodeError, RawEvent, decode, decode_data};
 pub use encode::{encode_data, encode_end, encode_open};
 pub use skel::types;
 

@@ -274,37 +274,30 @@ impl<'a> Fields<'a> {
     /// Reads one line with its line end and its continuation lines.
     #[inline(never)]
     fn take(&mut self, line: &'a [u8]) {
-        match line.first() {
-            Some(b'h' | b'H') => {
-                self.host = self.host.or_else(|| value_of(line, b"host"));
+        if let Some(rest) = rest_of(line, b"host") {
+            self.host = self.host.or_else(|| value_of(rest));
+        } else if let Some(rest) = rest_of(line, b"content-length") {
+            if let Some(value) = self.framing_value(rest) {
+                self.length = self.length.and(value);
             }
-            Some(b'c' | b'C') => {
-                if let Some(value) = self.framing_value(line, b"content-length") {
-                    self.length = self.length.and(value);
-                }
+        } else if let Some(rest) = rest_of(line, b"transfer-encoding") {
+            if let Some(value) = self.framing_value(rest) {
+                let last = value.rsplit(|b| *b == b',').next().unwrap_or_default().trim_ascii();
+                let chunked = last.eq_ignore_ascii_case(b"chunked");
+                self.coding = if chunked { Coding::Chunked } else { Coding::Other };
             }
-            Some(b't' | b'T') => self.take_t(line),
-            Some(b'u' | b'U') => self.upgrade |= value_of(line, b"upgrade").is_some(),
-            _ => {}
-        }
-    }
-
-    fn take_t(&mut self, line: &'a [u8]) {
-        if let Some(value) = value_of(line, b"traceparent") {
+        } else if let Some(value) = rest_of(line, b"traceparent").and_then(value_of) {
             self.traceparent = match self.traceparent {
                 Once::Absent => Once::Value(value),
                 Once::Value(_) | Once::Repeated => Once::Repeated,
             };
-        } else if let Some(value) = self.framing_value(line, b"transfer-encoding") {
-            let last = value.rsplit(|b| *b == b',').next().unwrap_or_default().trim_ascii();
-            let chunked = last.eq_ignore_ascii_case(b"chunked");
-            self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+        } else {
+            self.upgrade |= rest_of(line, b"upgrade").and_then(value_of).is_some();
         }
     }
 
-    /// The value of a line that decides where the body ends.
-    fn framing_value(&mut self, line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-        let rest = rest_of(line, name)?;
+    /// The value behind the name of a line that decides where the body ends.
+    fn framing_value(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
         let colon = rest.trim_ascii_start();
         let value = colon.strip_prefix(b":")?.trim_ascii();
         self.doubtful |= colon.len() != rest.len();
@@ -354,12 +347,19 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The value of `line` when its field name is `name`, in any case.
-fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    Some(rest_of(line, name)?.strip_prefix(b":")?.trim_ascii())
+/// The value, where a colon stands right behind the name.
+fn value_of(rest: &[u8]) -> Option<&[u8]> {
+    Some(rest.strip_prefix(b":")?.trim_ascii())
 }
 
-fn rest_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (start, rest) = line.split_at_checked(name.len())?;
-    start.eq_ignore_ascii_case(name).then_some(rest)
+/// What follows in `line` when it begins with the small letters and hyphens of `name`, in any case.
+#[inline]
+fn rest_of<'a, const N: usize>(line: &'a [u8], name: &[u8; N]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_first_chunk::<N>()?;
+    // All bytes are looked at together: the bit of the case counts for hyphens only.
+    let differ = start.iter().zip(name).fold(0, |differ, (byte, name)| {
+        let case = if name.is_ascii_lowercase() { 0x20 } else { 0 };
+        differ | ((byte ^ name) & !case)
+    });
+    (differ == 0).then_some(rest)
 }

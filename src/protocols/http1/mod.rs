@@ -136,6 +136,7 @@ impl Protocol for Http1 {
         head::probe(head)
     }
 
+    #[inline(always)]
     fn parse<'a>(conn: &mut Http1Conn, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if conn.tunnel {
             return Step::Tunnel;
@@ -207,6 +208,7 @@ impl Protocol for Http1 {
         }
     }
 
+    #[inline]
     fn describe(_: &mut Http1Conn, msg: &Message<'_>, span: &mut SpanSink<'_>) {
         span::describe(msg, span);
     }
@@ -244,7 +246,7 @@ impl Http1Conn {
     }
 
     /// A head, or what stands before it.
-    #[inline]
+    #[inline(always)]
     fn parse_head<'a>(&mut self, dir: Direction, input: Input<'a>) -> Step<Message<'a>> {
         if self.side_ref(dir).undecided.is_some_and(|n| n >= self.exchanges.oldest()) {
             return if input.bytes.is_empty() { starved(input) } else { Step::Blocked };
@@ -318,7 +320,7 @@ impl Http1Conn {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn request<'a>(
         &mut self,
         dir: Direction,
@@ -350,7 +352,7 @@ impl Http1Conn {
         Step::Message { consumed, msg: Message::Request(msg), end }
     }
 
-    #[inline]
+    #[inline(always)]
     fn response<'a>(
         &mut self,
         dir: Direction,

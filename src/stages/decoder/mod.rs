@@ -189,6 +189,9 @@ impl Decoder {
 
     fn record(&mut self, record: &[u8], out: &mut SpanBatch) {
         self.engine.tally.count(Counter::RecordsIn);
+        if let Some(Ok(data)) = abi::decode_data(record) {
+            return self.data(&data, out);
+        }
         match abi::decode(record) {
             Ok(RawEvent::Data(data)) => self.data(&data, out),
             Ok(RawEvent::Open(open)) => self.open(&open, out),

@@ -125,6 +125,17 @@ impl Stream {
         self.seen.max(self.at)
     }
 
+    /// Whether a record at `pos` is what comes next, with nothing before it that waits, behind it that
+    /// came early, or around it that is still to end.
+    #[inline]
+    pub(super) fn expects(&self, pos: u64) -> bool {
+        self.seen == pos
+            && self.at == pos
+            && self.message.is_none()
+            && self.kept.is_none()
+            && self.ahead.is_empty()
+    }
+
     /// Where `record` lies.
     pub(super) fn place(&self, record: &Record<'_>) -> Place {
         if record.end() <= self.seen {
