@@ -116,7 +116,7 @@ pub enum Step<M> {
 
 impl<M> Step<M> {
     /// The same step with what `f` makes of the message.
-    #[inline]
+    #[inline(always)]
     fn map<N>(self, f: impl FnOnce(M) -> N) -> Step<N> {
         match self {
             Self::Message { consumed, msg, end } => Step::Message { consumed, msg: f(msg), end },
@@ -278,6 +278,7 @@ macro_rules! protocols {
 
         impl ConnState {
             /// One step of `dir`'s stream, driven into `driver` with the protocol's own types.
+            #[inline(always)]
             pub fn step<D: Driver>(&mut self, dir: Direction, input: Input<'_>, driver: &mut D) -> Progress {
                 match self { $( Self::$variant(conn) => step::<$protocol, D>(conn, dir, input, driver) ),+ }
             }
@@ -357,7 +358,7 @@ pub enum MessageKind {
 /// What the stream does next; the driver has the message.
 pub type Progress = Step<MessageKind>;
 
-#[inline]
+#[inline(always)]
 fn step<P: Protocol, D: Driver>(
     conn: &mut P::Conn,
     dir: Direction,

@@ -172,6 +172,7 @@ pub(super) fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// A line without its line end.
+#[inline]
 pub(super) fn line_content(line: &[u8]) -> &[u8] {
     without_cr(line.strip_suffix(b"\n").unwrap_or(line))
 }

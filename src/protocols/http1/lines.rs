@@ -23,6 +23,7 @@ impl<'a> LineFeeds<'a> {
     }
 
     /// The block that the rest begins.
+    #[cold]
     fn last(&mut self) -> Option<[u8; BLOCK]> {
         let rest = std::mem::take(&mut self.rest);
         let mut last = [0; BLOCK];
@@ -34,7 +35,7 @@ impl<'a> LineFeeds<'a> {
 impl Iterator for LineFeeds<'_> {
     type Item = usize;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         while self.feeds == 0 {
             let block = match self.blocks.next() {

@@ -117,6 +117,7 @@ impl Connection {
     }
 
     /// Takes a data record.
+    #[inline]
     pub(super) fn data(&mut self, data: &Data<'_>, engine: &mut Engine, out: &mut SpanBatch) {
         if let Some(reason) = self.ignores(data, engine) {
             engine.tally.count(reason);
@@ -134,6 +135,13 @@ impl Connection {
         }
         if record.len() == 0 {
             engine.tally.count(Counter::RecordsOut);
+        } else if self.streams[data.dir.index()].expects(record.pos) {
+            // Nearly always: the next bytes, and nothing else waits.
+            engine.tally.count(Counter::RecordsOut);
+            let stream = &mut self.streams[data.dir.index()];
+            stream.begun = true;
+            stream.seen = record.end();
+            self.feed(data.dir, record, engine, out);
         } else {
             self.accept(data.dir, &record, engine, out);
         }
@@ -163,7 +171,6 @@ impl Connection {
         }
     }
 
-    #[inline]
     fn accept(
         &mut self,
         dir: Direction,
@@ -172,13 +179,6 @@ impl Connection {
         out: &mut SpanBatch,
     ) {
         let stream = &mut self.streams[dir.index()];
-        if stream.expects(record.pos) {
-            // Nearly always: the next bytes, and nothing else waits.
-            engine.tally.count(Counter::RecordsOut);
-            stream.begun = true;
-            stream.seen = record.end();
-            return self.feed(dir, *record, engine, out);
-        }
         match stream.place(record) {
             Place::Old => {
                 engine.tally.count(Counter::RecordOld);

@@ -80,12 +80,15 @@ impl Connection {
     }
 
     /// Looks again at what is kept, and tells the parser of ends, until nothing moves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
         let quiet = self.streams.iter().all(|stream| stream.ended_at.is_none());
-        if quiet && self.retry == [false; 2] {
-            return;
+        if !quiet || self.retry != [false; 2] {
+            self.settle_all(engine, out);
         }
+    }
+
+    fn settle_all(&mut self, engine: &mut Engine, out: &mut SpanBatch) {
         loop {
             let mut moved = false;
             for dir in [Direction::Recv, Direction::Send] {
@@ -147,7 +150,7 @@ impl Connection {
     }
 
     /// Consumes `n` wire bytes, which may go beyond the source.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance<S: Source>(&mut self, dir: Direction, source: &mut S, n: u64) {
         let stream = &mut self.streams[dir.index()];
         let here = n.min(source.len());
@@ -214,7 +217,7 @@ impl Connection {
     }
 
     /// One step of the protocol.
-    #[inline]
+    #[inline(always)]
     fn step<S: Source>(
         &mut self,
         dir: Direction,
@@ -331,7 +334,7 @@ impl Connection {
     }
 
     /// A message's head was parsed.
-    #[inline]
+    #[inline(always)]
     fn message<S: Source>(
         &mut self,
         dir: Direction,
@@ -413,6 +416,7 @@ struct Messages<'a> {
 }
 
 impl Driver for Messages<'_> {
+    #[inline(always)]
     fn request(
         &mut self,
         key: ExchangeKey,
@@ -438,6 +442,7 @@ impl Driver for Messages<'_> {
         self.pairing.push(slot, &mut self.engine.exchanges);
     }
 
+    #[inline(always)]
     fn response(
         &mut self,
         key: ExchangeKey,

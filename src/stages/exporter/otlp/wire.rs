@@ -52,7 +52,11 @@ pub(super) fn end(out: &mut [u8], at: usize) {
 
 /// Writes a varint that takes all of `field`.
 fn fill(field: &mut [u8], n: u64) {
-    let last = field.len() - 1;
+    if let [first, second] = field {
+        (*first, *second) = (n.to_le_bytes()[0] | 0x80, (n >> 7).to_le_bytes()[0]);
+        return;
+    }
+    let last = field.len().saturating_sub(1);
     for (i, byte) in field.iter_mut().enumerate() {
         let more = if i < last { 0x80 } else { 0 };
         *byte = (n >> (7 * i)).to_le_bytes()[0] & 0x7f | more;
