@@ -18,6 +18,7 @@ mod cases;
 mod collector;
 mod conversation;
 mod crash;
+mod doctor;
 mod endpoints;
 mod errors;
 mod exact;

@@ -19,7 +19,7 @@ use crate::servers::{self, Server};
 use crate::turn::{Need, agent_binary, app, enter, scratch};
 use crate::{eventually, report};
 
-const JSON: (&str, &str) = ("OTEL_EBPF_TRACE_PRINTER", "json");
+pub(crate) const JSON: (&str, &str) = ("OTEL_EBPF_TRACE_PRINTER", "json");
 
 /// A user without any privilege.
 const NOBODY: u32 = 65_534;
@@ -55,18 +55,18 @@ fn stdout(output: &Output) -> String {
 
 /// What `obi doctor --json` says.
 #[derive(Debug, Deserialize)]
-struct Diagnosis {
-    works: bool,
+pub(crate) struct Diagnosis {
+    pub(crate) works: bool,
     front_end: Option<String>,
-    checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Check {
-    feature: String,
-    works: bool,
-    why: Option<String>,
-    advice: String,
+pub(crate) struct Check {
+    pub(crate) feature: String,
+    pub(crate) works: bool,
+    pub(crate) why: Option<String>,
+    pub(crate) advice: String,
 }
 
 #[test]

@@ -98,14 +98,18 @@ fn identity() -> Check {
     let outcome = SelfIdentity::find();
     Check {
         feature: "PID namespace".to_owned(),
-        gives: "process ids are right inside a container",
-        works: outcome.is_ok(),
+        gives: "processes of the whole host can be selected",
+        works: outcome.as_ref().is_ok_and(|identity| identity.ns_level == 0),
         why: match outcome {
             Ok(identity) if identity.ns_level == 0 => None,
-            Ok(identity) => Some(format!("the agent is {} namespaces deep", identity.ns_level)),
+            Ok(identity) => Some(format!(
+                "the agent is {} PID namespace(s) below the host's: it observes the processes of its \
+                 own namespace only, as a sidecar does",
+                identity.ns_level
+            )),
             Err(error) => Some(format!("{error:#}")),
         },
-        advice: "share the host's PID namespace (hostPID: true)",
+        advice: "for the whole host share its PID namespace (hostPID: true, or --pid=host)",
     }
 }
 

@@ -1,0 +1,130 @@
+//! What `obi doctor` says in surroundings that lack something, held against what the agent does there.
+
+use std::process::Command;
+
+use crate::agent::{Agent, environment};
+use crate::load::Client;
+use crate::report;
+use crate::servers::{self, Server};
+use crate::tools::{Diagnosis, JSON};
+use crate::turn::{Need, agent_binary, enter};
+
+/// The capabilities of the unprivileged manifest.
+const SIX: [&str; 6] =
+    ["bpf", "sys_ptrace", "net_raw", "checkpoint_restore", "dac_read_search", "perfmon"];
+
+/// Root whose capabilities are these and no others.
+fn with_only(capabilities: &[&str]) -> Vec<String> {
+    let set: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
+    vec!["setpriv".to_owned(), format!("--bounding-set=-all{set}")]
+}
+
+fn words(command: &str) -> Vec<String> {
+    command.split(' ').map(str::to_owned).collect()
+}
+
+/// A mount namespace of its own, in which `change` was run.
+fn without(change: &str) -> Vec<String> {
+    let mut command = words("unshare --mount sh -c");
+    command.extend([format!("{change}; exec \"$@\""), "sh".to_owned()]);
+    command
+}
+
+fn agent_in(surroundings: &[String]) -> Command {
+    let mut command = Command::new("env");
+    command.args(surroundings).arg(agent_binary());
+    command
+}
+
+fn diagnose(surroundings: &[String]) -> Diagnosis {
+    let mut command = agent_in(surroundings);
+    let output = environment(&mut command, &[]).args(["doctor", "--json"]).output().unwrap();
+    let diagnosis: Diagnosis = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(output.status.success(), diagnosis.works, "{diagnosis:?}");
+    for check in diagnosis.checks.iter().filter(|check| !check.works) {
+        assert!(check.why.is_some(), "no reason: {check:?}");
+    }
+    diagnosis
+}
+
+/// Spans of one request to a server that was there before the agent, `None` where the agent does not
+/// start: then it says why.
+fn spans(surroundings: &[String], server: &Server) -> Option<usize> {
+    let port = server.port.to_string();
+    let selected = [("OTEL_EBPF_OPEN_PORT", port.as_str()), JSON];
+    if !diagnose(surroundings).works {
+        let mut command = agent_in(surroundings);
+        let output = environment(&mut command, &selected).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("obi: "), "{said}");
+        return None;
+    }
+    let agent = Agent::start_as(agent_in(surroundings), &selected);
+    let confined = diagnose(surroundings).complains_of("PID namespace");
+    assert_eq!(agent.log().contains("hostPID: true"), confined, "{}", agent.log());
+    assert_eq!(Client::connect(server.port).unwrap().ask("GET", "/one", b"").unwrap(), 200);
+    Some(agent.stop().spans.len())
+}
+
+impl Diagnosis {
+    /// What of the report is not as it should be, beside front ends, of which one is enough.
+    fn complaints(&self) -> Vec<&str> {
+        let bad = self.checks.iter().filter(|check| !check.works);
+        let own = bad.filter(|check| !check.feature.starts_with("front end "));
+        own.map(|check| check.feature.as_str()).collect()
+    }
+
+    fn complains_of(&self, feature: &str) -> bool {
+        self.complaints().contains(&feature)
+    }
+}
+
+/// Surroundings, whether the agent works there, and what the doctor complains of.
+fn cases() -> Vec<(&'static str, Vec<String>, Option<usize>, Option<&'static str>)> {
+    let five = |left_out: &str| {
+        with_only(&SIX.into_iter().filter(|name| *name != left_out).collect::<Vec<_>>())
+    };
+    vec![
+        ("root", vec![], Some(1), None),
+        ("no CAP_SYS_ADMIN", words("setpriv --bounding-set=-sys_admin"), Some(1), None),
+        ("six capabilities", with_only(&SIX), Some(1), None),
+        ("without CAP_BPF", five("bpf"), None, Some("privilege and BTF")),
+        ("without CAP_PERFMON", five("perfmon"), None, Some("privilege and BTF")),
+        ("without CAP_SYS_PTRACE", five("sys_ptrace"), Some(1), Some("processes of others")),
+        ("without CAP_NET_RAW", five("net_raw"), Some(1), None),
+        ("without CAP_CHECKPOINT_RESTORE", five("checkpoint_restore"), Some(1), None),
+        ("without CAP_DAC_READ_SEARCH", five("dac_read_search"), Some(1), None),
+        ("no BTF", without("mount -t tmpfs none /sys/kernel/btf"), None, Some("privilege and BTF")),
+        ("no bpffs", without("umount -l /sys/fs/bpf 2>&-"), Some(1), None),
+        (
+            "no tracefs",
+            without("umount -l /sys/kernel/tracing /sys/kernel/debug 2>&-"),
+            Some(1),
+            None,
+        ),
+        (
+            "a PID namespace of its own",
+            words("unshare --pid --fork --mount-proc"),
+            Some(0),
+            Some("PID namespace"),
+        ),
+    ]
+}
+
+#[test]
+fn the_doctor_tells_the_truth_wherever_something_is_missing() {
+    let name = "the_doctor_tells_the_truth_wherever_something_is_missing";
+    let needs = [Need::App("httpd"), Need::Command("setpriv"), Need::Command("unshare")];
+    let Some(_turn) = enter(name, &needs) else { return };
+    let server = servers::httpd("threads");
+    for (surroundings, command, expected, complaint) in cases() {
+        let diagnosis = diagnose(&command);
+        let found = diagnosis.complaints();
+        assert!(complaint.is_none_or(|c| diagnosis.complains_of(c)), "{surroundings}: {found:?}");
+        assert!(complaint.is_some() || found.is_empty(), "{surroundings}: {found:?}");
+        assert_eq!(diagnosis.works, expected.is_some(), "{surroundings}: {diagnosis:?}");
+        assert_eq!(spans(&command, &server), expected, "{surroundings}");
+        report(&format!("{surroundings}: works {}, complaints {found:?}", diagnosis.works));
+    }
+}
