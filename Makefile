@@ -4,7 +4,7 @@ S := tests/scripts
 # Kernel series of the VM tests.
 KERNELS ?= 5.10 6.12
 
-.PHONY: help deps build demo lint unit test-host test-vm test test-full bench bench-vm clean-deps
+.PHONY: help deps build demo lint unit test-host test-vm test-harm test test-full bench bench-vm clean-deps
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -12,6 +12,7 @@ help: ## This list.
 	@echo '  KERNELS="5.10 6.12"    kernel series for test-vm (5.10, 6.1, 6.12, 7.2)'
 	@echo '  REQUIRE_KERNEL=1       a live test that cannot run fails instead of being skipped'
 	@echo '  OBI_TEST_SECONDS=30    length of each load test'
+	@echo '  OBI_TEST_SCALE=1       how many times longer the tests of "do no harm" are (test-harm: 10)'
 	@echo '  OBI_DEPS=.deps         where kernels and Python packages are kept'
 
 deps: ## Install what is missing (Debian packages; Python packages and kernels under .deps/).
@@ -38,11 +39,14 @@ test-host: ## Live tests on the running kernel, as root. Needs `make build`.
 test-vm: ## Live tests on stock Debian kernels in VMs: KERNELS="5.10 6.12". Needs `make build`.
 	@$(S)/vms.sh $(KERNELS)
 
+test-harm: ## "Do no harm" in full length (some 15 minutes). Needs `make build`.
+	@$(S)/harm.sh
+
 test: ## Everything CI runs, with the time of each part.
 	@$(S)/test.sh deps build lint unit test-host "test-vm:KERNELS=$(KERNELS)"
 
 test-full: ## The same on all four kernels, and the benchmarks.
-	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host \
+	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-harm \
 		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench
 
 bench: ## What the agent costs beside bare nginx, and what its pipeline can do. Needs `make build`.

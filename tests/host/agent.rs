@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use crate::held::{children, memory_kib};
 use crate::turn::{agent_binary, scratch};
 use crate::{eventually, patience};
 
@@ -98,6 +99,12 @@ impl Agent {
         parse(&fs::read_to_string(self.dir.path().join("spans")).unwrap())
     }
 
+    /// How many spans are printed so far; cheaper than [`Self::spans`].
+    pub(crate) fn printed(&self) -> u64 {
+        let text = fs::read_to_string(self.dir.path().join("spans")).unwrap();
+        text.matches("\"traceID\":").count() as u64
+    }
+
     /// Waits until `count` of the spans are such, then stops: more may have come by then.
     #[track_caller]
     pub(crate) fn stop_after(self, count: usize, wanted: impl Fn(&Span) -> bool) -> Outcome {
@@ -122,9 +129,8 @@ impl Agent {
     pub(crate) fn finish(mut self) -> Outcome {
         let asked = Instant::now();
         self.signal(Signal::SIGTERM);
-        eventually("the agent stops on SIGTERM", || self.child.try_wait().unwrap().is_some());
+        let status = self.await_end();
         let stopping = asked.elapsed();
-        let status = self.child.wait().unwrap();
         let log = self.log();
         assert!(status.success(), "the agent ended with {status}:\n{log}");
         let ledger = fs::read_to_string(self.dir.path().join("ledger")).expect("a ledger file");
@@ -132,22 +138,26 @@ impl Agent {
         Outcome { spans: self.spans(), ledger, log, stopping }
     }
 
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn await_end(&mut self) -> ExitStatus {
+        eventually("the agent ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal).unwrap();
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
     }
 
     /// The agent's own process, below whatever it runs inside.
-    pub(crate) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> u32 {
         let agent = agent_binary().canonicalize().unwrap();
-        let pid = descendant(self.child.id(), &agent).expect("the agent runs");
-        Pid::from_raw(i32::try_from(pid).unwrap())
+        descendant(self.child.id(), &agent).expect("the agent runs")
     }
 
     /// Memory it has used at most so far, in KiB.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse().unwrap()
+        memory_kib(self.pid(), "VmHWM")
     }
 }
 
@@ -169,8 +179,7 @@ pub(crate) fn descendant(pid: u32, exe: &Path) -> Option<u32> {
     if fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == exe) {
         return Some(pid);
     }
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().find_map(|child| descendant(child.parse().unwrap(), exe))
+    children(pid).into_iter().find_map(|child| descendant(child, exe))
 }
 
 impl Drop for Agent {
@@ -231,6 +240,11 @@ impl Span {
 
     pub(crate) fn has_parent(&self) -> bool {
         self.parent_id.bytes().any(|b| b != b'0')
+    }
+
+    /// In µs since 1970.
+    pub(crate) fn start_us(&self) -> u64 {
+        self.start.parse().unwrap()
     }
 
     pub(crate) fn duration_us(&self) -> u64 {

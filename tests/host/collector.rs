@@ -65,6 +65,11 @@ impl Collector {
         self.told.lock().unwrap().clone()
     }
 
+    /// How much came so far.
+    pub(crate) fn count(&self) -> usize {
+        self.told.lock().unwrap().len()
+    }
+
     /// What is to be set so that an agent exports here at once.
     pub(crate) fn variables<'a>(&self, url: &'a str) -> [(&'a str, &'a str); 3] {
         assert_eq!(url, self.url());

@@ -2,8 +2,8 @@
 
 use std::process::Output;
 
-use crate::crash::{baseline, in_kernel};
 use crate::eventually;
+use crate::held::{baseline, in_kernel};
 use crate::tools::{run, run_as_nobody, stderr};
 use crate::turn::{Need, enter};
 

@@ -90,7 +90,7 @@ fn open_connections(port: u16) -> usize {
 
 /// Every span must be right and have a line; the number of lines that are not fully told: without
 /// a span, or with one that says that no response was observed.
-fn hold_against_log(outcome: &Outcome, mut nginx: Server, at_least: usize) -> usize {
+pub(crate) fn hold_against_log(outcome: &Outcome, mut nginx: Server, at_least: usize) -> usize {
     nginx.quit();
     let mut log = read_log(&nginx.file("access.log"));
     // A client that went away before its answer was sent saw no status, and neither did we.

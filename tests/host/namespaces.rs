@@ -122,7 +122,7 @@ fn sidecar(depth: usize, select: (&str, &str), ports: [u16; 2]) {
 
     let host = host_name();
     let mut wanted = Vec::new();
-    let above = [inside.as_raw().cast_unsigned(), later.pid()];
+    let above = [inside, later.pid()];
     for (port, above) in ports.into_iter().zip(above) {
         let server = descendant(above, &app("httpd")).expect("the server runs");
         let own = own_pid(server);

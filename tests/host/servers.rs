@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::eventually;
+use crate::load::LOOPBACKS;
 use crate::turn::{app, python, scratch, source};
 
 /// A port nobody listens on now.
@@ -98,7 +99,28 @@ pub(crate) const ANSWERS: [(&str, u16, usize); 4] =
 #[track_caller]
 pub(crate) fn nginx(workers: usize, backend: Option<&str>) -> Server {
     let (dir, port) = (scratch(), free_port());
-    let at = dir.path().display();
+    let error_log = dir.path().join("error.log");
+    let file = configure_nginx(dir.path(), port, workers, backend);
+    Server::start_in(dir, port, Command::new("nginx").arg("-c").arg(file).arg("-e").arg(error_log))
+}
+
+/// The same, with a master that can be replaced while it serves: its number is in `pid`.
+#[track_caller]
+pub(crate) fn nginx_to_upgrade() -> Server {
+    let (dir, port) = (scratch(), free_port());
+    let file = configure_nginx(dir.path(), port, 1, None);
+    // A master heeds USR2 only when whoever started it is gone; what it becomes is named by its
+    // path. The outer shell stands for all of them, as their process group.
+    let orphan = "(\"$(command -v nginx)\" -c \"$1\" -e \"$2/error.log\" & \
+                  until [ -s \"$2/pid\" ]; do sleep 0.05; done) && exec sleep infinity";
+    let mut command = Command::new("sh");
+    command.args(["-c", orphan, "sh"]).arg(file).arg(dir.path());
+    Server::start_in(dir, port, &mut command)
+}
+
+/// Writes `nginx.conf` into `dir`: its path.
+fn configure_nginx(dir: &Path, port: u16, workers: usize, backend: Option<&str>) -> PathBuf {
+    let at = dir.display();
     let mut locations = String::from("location / { return 200 \"ok\\n\"; }\n");
     for (path, status, size) in ANSWERS {
         locations += &match size {
@@ -116,19 +138,22 @@ pub(crate) fn nginx(workers: usize, backend: Option<&str>) -> Server {
         .iter()
         .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
         .collect();
+    let listen: String = (1..=LOOPBACKS)
+        .map(|last| format!("listen 127.0.0.{last}:{port} backlog=4096;\n"))
+        .collect();
     let configuration = format!(
         "daemon off;\nuser root;\nworker_processes {workers};\npid {at}/pid;\n\
-         error_log {at}/error.log warn;\nevents {{ worker_connections 4096; }}\nhttp {{\n\
+         worker_rlimit_nofile 32768;\nerror_log {at}/error.log warn;\n\
+         events {{ worker_connections 16384; }}\nhttp {{\n\
          log_format oracle '$request_method $request_uri $status $body_bytes_sent \
          $content_length $request_length $request_time';\n\
          access_log {at}/access.log oracle buffer=256k flush=1s;\n{temporary}\
          default_type text/plain;\nkeepalive_requests 100000000;\nkeepalive_timeout 300;\n\
-         server {{\nlisten 127.0.0.1:{port} backlog=4096;\n{locations}}}\n}}\n"
+         server {{\n{listen}{locations}}}\n}}\n"
     );
-    let file = dir.path().join("nginx.conf");
+    let file = dir.join("nginx.conf");
     fs::write(&file, configuration).unwrap();
-    let error_log = dir.path().join("error.log");
-    Server::start_in(dir, port, Command::new("nginx").arg("-c").arg(file).arg("-e").arg(error_log))
+    file
 }
 
 /// Python's http.server with a thread a connection.

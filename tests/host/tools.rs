@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::agent::{Agent, Span, environment, parse};
 use crate::conversation::front_ends;
-use crate::crash::{baseline, in_kernel};
+use crate::held::{baseline, in_kernel};
 use crate::load::Client;
 use crate::servers::{self, Server};
 use crate::turn::{Need, agent_binary, app, enter, scratch};

@@ -11,6 +11,10 @@ pub(crate) enum Need {
     App(&'static str),
     /// A command of the Python environment that `tests/scripts/deps.sh` makes.
     Python(&'static str),
+    /// Control groups that limit memory.
+    MemoryController,
+    /// A machine whose clock is the test's to set: a VM.
+    ClockOfItsOwn,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -38,8 +42,23 @@ fn missing(need: &Need) -> Option<String> {
         Need::Command(name) => (name, in_path(name)),
         Need::App(name) => (name, app(name).exists()),
         Need::Python(name) => (name, python(name).exists()),
+        Need::MemoryController => (&"a memory controller", memory_controller().is_some()),
+        Need::ClockOfItsOwn => (&"a VM (OBI_VM)", std::env::var("OBI_VM").is_ok()),
     };
     (!there).then(|| (*name).to_owned())
+}
+
+/// Where the controller of memory is, of version 1 or 2 of control groups, with its names of the
+/// limit, the peak, and the events.
+pub(crate) fn memory_controller() -> Option<[&'static str; 4]> {
+    let names = ["memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"];
+    let first = Path::new("/sys/fs/cgroup/memory");
+    if first.join(names[0]).exists() {
+        return Some(["/sys/fs/cgroup/memory", names[0], names[1], names[2]]);
+    }
+    let granted = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").ok()?;
+    let granted = granted.split_whitespace().any(|name| name == "memory");
+    granted.then_some(["/sys/fs/cgroup", "memory.max", "memory.peak", "memory.events"])
 }
 
 fn in_path(name: &str) -> bool {

@@ -18,15 +18,15 @@ front_ends() {
 [ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
 "$ROOT/tests/scripts/apps.sh"
 
-# What the guest runs: of `host` what every front end must tell alike, of every other live test
-# all of it.
+# What the guest runs: of `host` what every front end must tell alike and what sets the clock, of
+# every other live test all of it.
 commands="true"
 for name in "${LIVE_TESTS[@]}"; do
 	binary=$(cargo test --target "$TARGET" --test "$name" --no-run --message-format=json |
 		grep -o '"executable":"[^"]*/'"$name"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
 	[ -x "$binary" ] || die "the live test binary $name was not built"
 	filter=
-	[ "$name" != host ] || filter="conversation every_system_call"
+	[ "$name" != host ] || filter="conversation every_system_call clock_step"
 	commands+="; $(printf %q "$binary") --test-threads=1 --nocapture $filter || failed=1"
 done
 
