@@ -151,7 +151,12 @@ pub(super) fn write(ledger: &Ledger, path: &Path) -> Result<()> {
         true => fs::write(path, json),
         false => {
             let part = part(path);
-            fs::write(&part, json).and_then(|()| fs::rename(&part, path))
+            let written = fs::write(&part, json).and_then(|()| fs::rename(&part, path));
+            if written.is_err() {
+                // What a full disk took of it; the error tells the rest.
+                let _may_not_exist = fs::remove_file(&part);
+            }
+            written
         }
     };
     written.with_context(|| format!("write the ledger to {}", path.display()))

@@ -41,6 +41,9 @@ pub(super) struct Printer {
     marks: Vec<usize>,
     counted: u64,
     failed: Seldom,
+    /// The output ends in the middle of a line, because it took no more: what is printed next
+    /// begins a line of its own.
+    torn: bool,
 }
 
 impl Printer {
@@ -54,6 +57,7 @@ impl Printer {
             marks: Vec::new(),
             counted: 0,
             failed: Seldom::default(),
+            torn: false,
         }
     }
 
@@ -80,6 +84,9 @@ impl Printer {
             return Ok(());
         }
         let (written, end) = self.out.write(&self.buffer, queue);
+        if let Some(last) = self.buffer.get(..written).and_then(<[u8]>::last) {
+            self.torn = *last != b'\n';
+        }
         let printed = self.marks.iter().filter(|mark| **mark <= written).count() as u64;
         let left = spans.saturating_sub(printed);
         match end {
@@ -111,6 +118,9 @@ impl Printer {
     fn render(&mut self, slice: &Slice) -> io::Result<()> {
         self.buffer.clear();
         self.marks.clear();
+        if self.torn {
+            self.buffer.push(b'\n');
+        }
         let spans = slice.spans();
         match self.format {
             Format::Text => {

@@ -6,6 +6,7 @@
 
 mod clock;
 mod connections;
+mod full;
 mod memory;
 mod processes;
 mod rounds;
