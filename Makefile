@@ -4,7 +4,7 @@ S := tests/scripts
 # Kernel series of the VM tests.
 KERNELS ?= 5.10 6.12
 
-.PHONY: help deps build demo lint unit test-host test-vm test-harm test test-full bench bench-vm clean-deps
+.PHONY: help deps build demo lint unit test-host test-vm test-harm test test-full soak bench bench-vm clean-deps
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,7 @@ help: ## This list.
 	@echo '  REQUIRE_KERNEL=1       a live test that cannot run fails instead of being skipped'
 	@echo '  OBI_TEST_SECONDS=30    length of each load test'
 	@echo '  OBI_TEST_SCALE=1       how many times longer the tests of "do no harm" are (test-harm: 10)'
+	@echo '  SOAK_MINUTES=60        length of soak'
 	@echo '  OBI_DEPS=.deps         where kernels and Python packages are kept'
 
 deps: ## Install what is missing (Debian packages; Python packages and kernels under .deps/).
@@ -48,6 +49,9 @@ test: ## Everything CI runs, with the time of each part.
 test-full: ## The same on all four kernels, and the benchmarks.
 	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-harm \
 		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench
+
+soak: ## An hour at 5,000 requests/s: the agent's memory, CPU and descriptors. Needs `make build`.
+	@$(S)/soak.sh
 
 bench: ## What the agent costs beside bare nginx, and what its pipeline can do. Needs `make build`.
 	@$(S)/bench.sh

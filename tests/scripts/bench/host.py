@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from workload import PATIENCE, Agent, Nginx, Sink, cpu_ns, get, maps_kib, rss_anon_kib, wrk
+from workload import PATIENCE, Agent, Nginx, Sink, cpu_ns, drops, get, maps_kib, rss_anon_kib, wrk
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = os.environ.get("BENCH_SECONDS", "4")
@@ -90,15 +90,6 @@ def first_span(obi, work):
     agent.process.terminate()
     agent.process.communicate(timeout=PATIENCE)
     return taken, asked
-
-
-def drops(ledger):
-    found = {}
-    for stage in ledger["stages"]:
-        for reason, count in stage["drops"].items():
-            if count:
-                found[f"{stage['name']} {reason}"] = count
-    return found
 
 
 def median(parts, key):

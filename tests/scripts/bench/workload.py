@@ -93,6 +93,16 @@ def maps_kib(pid):
     return sum(int(facts["memlock"]) for facts in bpf_objects(pid, "map")) // 1024
 
 
+def drops(ledger):
+    """What a ledger says was dropped, by stage and reason."""
+    found = {}
+    for stage in ledger["stages"]:
+        for reason, count in stage["drops"].items():
+            if count:
+                found[f"{stage['name']} {reason}"] = count
+    return found
+
+
 def wrk(url, seconds, *options):
     """Loads `url`; gives requests a second, p99 in µs, and the requests answered."""
     command = ["wrk", "-t1", "-c16", f"-d{seconds}s", "--latency", *options, url]
@@ -189,3 +199,9 @@ class Agent:
         if self.process.wait(PATIENCE):
             sys.exit(f"error: obi failed: {open(self.log).read()}")
         return time.monotonic() - began
+
+    def end(self):
+        """Ends it at once, if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
