@@ -45,8 +45,8 @@ use wires::Wires;
 /// Ring size: 20 ms at 400 MB/s of records.
 pub const RING_BYTES: u32 = 8 << 20;
 /// Records that a process may cause before its executable is judged: what a busy one does in twice
-/// the time that the reader lets records gather (20 ms).
-pub const PENDING_BUDGET: u32 = 4096;
+/// the time that the reader lets records gather (100 ms).
+pub const PENDING_BUDGET: u32 = 16_384;
 /// A program that still runs when its link goes finishes within this.
 const DETACH_SETTLE: Duration = Duration::from_millis(10);
 
