@@ -4,7 +4,7 @@ S := tests/scripts
 # Kernel series of the VM tests.
 KERNELS ?= 5.10 6.12
 
-.PHONY: help deps build demo lint unit test-host test-vm test-harm test test-full soak bench bench-vm clean-deps
+.PHONY: help deps build demo lint unit test-host test-reach test-vm test-harm test test-full soak bench bench-vm clean-deps
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ unit: ## Unit tests, stories, properties, house rules and a bounded fuzz run; no
 test-host: ## Live tests on the running kernel, as root. Needs `make build`.
 	@$(S)/host.sh
 
+test-reach: ## Servers and clients of many kinds, as root. Needs `make build`.
+	@$(S)/deps.sh test reach
+	@$(S)/apps.sh reach
+	@$(S)/host.sh reach::full
+
 test-vm: ## Live tests on stock Debian kernels in VMs: KERNELS="5.10 6.12". Needs `make build`.
 	@$(S)/vms.sh $(KERNELS)
 
@@ -46,9 +51,9 @@ test-harm: ## "Do no harm" in full length (some 15 minutes). Needs `make build`.
 test: ## Everything CI runs, with the time of each part.
 	@$(S)/test.sh deps build lint unit test-host "test-vm:KERNELS=$(KERNELS)"
 
-test-full: ## The same on all four kernels, and the benchmarks.
-	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-harm \
-		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench
+test-full: ## The same with more servers and clients, at length, on all four kernels, and the benchmarks.
+	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-reach test-harm \
+		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench bench-vm
 
 soak: ## An hour at 5,000 requests/s: the agent's memory, CPU and descriptors. Needs `make build`.
 	@$(S)/soak.sh

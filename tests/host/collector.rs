@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 
 /// Where the agent posts spans.
@@ -17,6 +18,8 @@ const TRACES: &str = "/v1/traces";
 /// A span with the process it is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
+    pub(crate) is_server: bool,
+    pub(crate) has_parent: bool,
     pub(crate) resource: BTreeMap<String, String>,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -30,8 +33,12 @@ impl Told {
         self.resource.get(key).map_or("", String::as_str)
     }
 
+    pub(crate) fn attribute(&self, key: &str) -> Option<&str> {
+        self.attributes.get(key).map(String::as_str)
+    }
+
     pub(crate) fn path(&self) -> &str {
-        self.attributes.get("url.path").map_or("", String::as_str)
+        self.attribute("url.path").unwrap_or("")
     }
 }
 
@@ -112,7 +119,12 @@ fn tell(request: ExportTraceServiceRequest) -> Vec<Told> {
     for of_process in request.resource_spans {
         let resource = flat(of_process.resource.unwrap_or_default().attributes);
         for span in of_process.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-            all.push(Told { resource: resource.clone(), attributes: flat(span.attributes) });
+            all.push(Told {
+                is_server: span.kind == SpanKind::Server as i32,
+                has_parent: !span.parent_span_id.is_empty(),
+                resource: resource.clone(),
+                attributes: flat(span.attributes),
+            });
         }
     }
     all

@@ -31,6 +31,7 @@ mod namespaces;
 mod oracle;
 mod parents;
 mod races;
+mod reach;
 mod servers;
 mod shapes;
 mod sink;

@@ -20,8 +20,32 @@ pub(crate) struct LogLine {
 
 /// The lines of the `oracle` format of [`crate::servers::nginx`].
 pub(crate) fn read_log(path: &Path) -> Vec<LogLine> {
-    let text = fs::read_to_string(path).unwrap();
+    parse_log(&fs::read_to_string(path).unwrap())
+}
+
+pub(crate) fn parse_log(text: &str) -> Vec<LogLine> {
     text.lines().map(|line| parse(line).unwrap_or_else(|| panic!("log line {line:?}"))).collect()
+}
+
+impl LogLine {
+    /// What should stand in the log by what a span says.
+    pub(crate) fn of(span: &Span) -> Self {
+        let [method, path, status, content_length, body_sent] =
+            ["method", "url", "status", "contentLen", "responseLen"]
+                .map(|key| span.attribute(key).to_owned());
+        let seconds = span.duration_us() as f64 / 1e6;
+        Self { method, path, status, body_sent, content_length, seconds }
+    }
+
+    /// All of it that a span must say too.
+    pub(crate) fn said(&self) -> String {
+        let Self { method, path, status, body_sent, .. } = self;
+        format!("{method} {path} {status} in={} out={body_sent}", self.received())
+    }
+
+    fn received(&self) -> &str {
+        if self.content_length == "-" { "0" } else { &self.content_length }
+    }
 }
 
 fn parse(line: &str) -> Option<LogLine> {
@@ -87,12 +111,12 @@ pub(crate) fn compare(spans: &[Span], log: &[LogLine]) -> Differences {
             found.missing += 1;
             continue;
         };
-        let wanted = wanted(line);
-        if said(span) != wanted && said(span) == unobserved(line) {
+        let (said, wanted) = (LogLine::of(span).said(), line.said());
+        if said != wanted && said == unobserved(line) {
             found.unobserved += 1;
-        } else if said(span) != wanted {
+        } else if said != wanted {
             found.wrong += 1;
-            found.example(format!("{} where the log has {wanted}", said(span)));
+            found.example(format!("{said} where the log has {wanted}"));
         }
         found.pairs += 1;
         found.span_us += span.duration_us();
@@ -105,19 +129,7 @@ pub(crate) fn compare(spans: &[Span], log: &[LogLine]) -> Differences {
     found
 }
 
-fn wanted(line: &LogLine) -> String {
-    let sent = if line.content_length == "-" { "0" } else { &line.content_length };
-    format!("{} {} {} in={sent} out={}", line.method, line.path, line.status, line.body_sent)
-}
-
 /// What a span says whose response was lost on the way to the agent.
 fn unobserved(line: &LogLine) -> String {
-    let sent = if line.content_length == "-" { "0" } else { &line.content_length };
-    format!("{} {} 0 in={sent} out=0", line.method, line.path)
-}
-
-fn said(span: &Span) -> String {
-    let [method, path, status, sent, got] =
-        ["method", "url", "status", "contentLen", "responseLen"].map(|key| span.attribute(key));
-    format!("{method} {path} {status} in={sent} out={got}")
+    format!("{} {} 0 in={} out=0", line.method, line.path, line.received())
 }

@@ -44,14 +44,28 @@ impl Server {
         Self::start_in(scratch(), port, command)
     }
 
+    /// The same with `dir` as its folder.
     #[track_caller]
-    fn start_in(dir: tempfile::TempDir, port: u16, command: &mut Command) -> Self {
+    pub(crate) fn start_in(dir: tempfile::TempDir, port: u16, command: &mut Command) -> Self {
+        let connects = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let mut server = Self::start_until(connects, dir, command);
+        server.port = port;
+        server
+    }
+
+    /// Starts a server without a port and waits until it is `ready`.
+    #[track_caller]
+    pub(crate) fn start_until(
+        ready: impl Fn() -> bool,
+        dir: tempfile::TempDir,
+        command: &mut Command,
+    ) -> Self {
         let child = spawn(command, dir.path());
-        let mut server = Self { child, dir, port };
+        let mut server = Self { child, dir, port: 0 };
         eventually("the server listens", || {
             let ended = server.child.try_wait().unwrap();
             assert!(ended.is_none(), "a server ended at start:\n{}", server.output());
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+            ready()
         });
         server
     }
@@ -98,17 +112,24 @@ pub(crate) const ANSWERS: [(&str, u16, usize); 4] =
 /// besides [`ANSWERS`] gets 200 and `ok`.
 #[track_caller]
 pub(crate) fn nginx(workers: usize, backend: Option<&str>) -> Server {
-    let (dir, port) = (scratch(), free_port());
+    nginx_serving(scratch(), workers, &locations(backend))
+}
+
+/// nginx with these locations and an access log in `access.log`, in this folder.
+#[track_caller]
+pub(crate) fn nginx_serving(dir: tempfile::TempDir, workers: usize, locations: &str) -> Server {
+    let port = free_port();
     let error_log = dir.path().join("error.log");
-    let file = configure_nginx(dir.path(), port, workers, backend);
+    let file = configure_nginx(dir.path(), port, workers, locations);
     Server::start_in(dir, port, Command::new("nginx").arg("-c").arg(file).arg("-e").arg(error_log))
 }
 
-/// The same, with a master that can be replaced while it serves: its number is in `pid`.
+/// The same as [`nginx`] without backend, with a master that can be replaced while it serves: its
+/// number is in `pid`.
 #[track_caller]
 pub(crate) fn nginx_to_upgrade() -> Server {
     let (dir, port) = (scratch(), free_port());
-    let file = configure_nginx(dir.path(), port, 1, None);
+    let file = configure_nginx(dir.path(), port, 1, &locations(None));
     // A master heeds USR2 only when whoever started it is gone; what it becomes is named by its
     // path. The outer shell stands for all of them, as their process group.
     let orphan = "(\"$(command -v nginx)\" -c \"$1\" -e \"$2/error.log\" & \
@@ -118,9 +139,7 @@ pub(crate) fn nginx_to_upgrade() -> Server {
     Server::start_in(dir, port, &mut command)
 }
 
-/// Writes `nginx.conf` into `dir`: its path.
-fn configure_nginx(dir: &Path, port: u16, workers: usize, backend: Option<&str>) -> PathBuf {
-    let at = dir.display();
+fn locations(backend: Option<&str>) -> String {
     let mut locations = String::from("location / { return 200 \"ok\\n\"; }\n");
     for (path, status, size) in ANSWERS {
         locations += &match size {
@@ -134,6 +153,12 @@ fn configure_nginx(dir: &Path, port: u16, workers: usize, backend: Option<&str>)
              proxy_pass {backend}/; }}\n"
         );
     }
+    locations
+}
+
+/// Writes `nginx.conf` into `dir`: its path.
+fn configure_nginx(dir: &Path, port: u16, workers: usize, locations: &str) -> PathBuf {
+    let at = dir.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
         .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
@@ -201,11 +226,12 @@ pub(crate) fn httpd(shape: &str) -> Server {
     Server::start(port, Command::new(app("httpd")).arg(port.to_string()).arg(shape))
 }
 
-/// Runs a client to its end; it must succeed.
+/// Runs a client to its end; it must succeed. What it said.
 #[track_caller]
-pub(crate) fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) -> String {
     let dir = scratch();
     let status = spawn(command, dir.path()).wait().unwrap();
     let output = fs::read_to_string(dir.path().join("output")).unwrap();
     assert!(status.success(), "{command:?} ended with {status}:\n{output}");
+    output
 }

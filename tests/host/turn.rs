@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a test cannot do without, besides root, BTF and the agent itself.
+#[derive(Clone, Copy)]
 pub(crate) enum Need {
     /// A command in `PATH`.
     Command(&'static str),
@@ -38,14 +39,29 @@ pub(crate) fn enter(test: &str, needs: &[Need]) -> Option<MutexGuard<'static, ()
 }
 
 fn missing(need: &Need) -> Option<String> {
-    let (name, there) = match need {
-        Need::Command(name) => (name, in_path(name)),
-        Need::App(name) => (name, app(name).exists()),
-        Need::Python(name) => (name, python(name).exists()),
-        Need::MemoryController => (&"a memory controller", memory_controller().is_some()),
-        Need::ClockOfItsOwn => (&"a VM (OBI_VM)", std::env::var("OBI_VM").is_ok()),
+    let name = match need {
+        Need::Command(name) | Need::App(name) | Need::Python(name) => name,
+        Need::MemoryController => {
+            return memory_controller().is_none().then(|| "a memory controller".to_owned());
+        }
+        Need::ClockOfItsOwn => {
+            return std::env::var("OBI_VM").is_err().then(|| "a VM (OBI_VM)".to_owned());
+        }
     };
-    (!there).then(|| (*name).to_owned())
+    need.executable().is_none().then(|| (*name).to_owned())
+}
+
+impl Need {
+    /// The file itself, behind all links, if it is one and there.
+    pub(crate) fn executable(&self) -> Option<PathBuf> {
+        let file = match self {
+            Self::Command(name) => in_path(name)?,
+            Self::App(name) => app(name),
+            Self::Python(name) => python(name),
+            Self::MemoryController | Self::ClockOfItsOwn => return None,
+        };
+        file.canonicalize().ok()
+    }
 }
 
 /// Where the controller of memory is, of version 1 or 2 of control groups, with its names of the
@@ -61,9 +77,9 @@ pub(crate) fn memory_controller() -> Option<[&'static str; 4]> {
     granted.then_some(["/sys/fs/cgroup", "memory.max", "memory.peak", "memory.events"])
 }
 
-fn in_path(name: &str) -> bool {
+fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').any(|folder| Path::new(folder).join(name).exists())
+    path.split(':').map(|folder| Path::new(folder).join(name)).find(|file| file.exists())
 }
 
 fn root() -> &'static Path {

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Installs what is missing, and says what: deps.sh GROUP...   (build test vm)
+# Installs what is missing, and says what: deps.sh GROUP...   (build test vm reach)
 #
 #   build  clang and what libbpf-sys needs to compile libbpf, libelf and zlib from source
 #   test   servers, clients and languages that the host tests and the demo run
 #   vm     QEMU and virtme-ng
+#   reach  further servers and languages, which only `make test-reach` runs
 #
 # Debian packages are installed with apt, as root; Python packages go into <deps>/venv. What is
 # there already, however it came, is left alone.
@@ -18,12 +19,16 @@ BUILD="
 	gawk=gawk autoconf=autoconf automake=automake autopoint=autopoint gettext=gettext flex=flex
 	bison=bison pkg-config=pkg-config libtoolize=libtool"
 TEST="
-	nginx=nginx-light wrk=wrk hey=hey curl=curl ip=iproute2 python3=python3
+	nginx=nginx-light lighttpd=lighttpd wrk=wrk hey=hey curl=curl wget=wget ip=iproute2
+	python3=python3
 	/usr/bin/python3=python3 node=nodejs go=golang-go bpftool=bpftool gcc=gcc git=git"
 VM="
 	qemu-system-$(uname -m)=qemu-system-x86 busybox=busybox-static depmod=kmod python3=python3
 	/lib/systemd/systemd-udevd=udev
 	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring ip=iproute2"
+REACH="
+	apache2=apache2-bin haproxy=haproxy puma=puma php8.2=php8.2-cli php-fpm8.2=php8.2-fpm
+	javac=openjdk-17-jdk-headless"
 
 present() { # present COMMAND-OR-FILE
 	case $1 in
@@ -90,7 +95,7 @@ for group in "$@"; do
 	test)
 		# shellcheck disable=SC2046
 		install_packages $(missing_packages "$TEST")
-		venv gunicorn -r "$ROOT/tests/apps/python/requirements.txt"
+		venv uvicorn -r "$ROOT/tests/apps/python/requirements.txt"
 		;;
 	vm)
 		# shellcheck disable=SC2046
@@ -102,6 +107,11 @@ for group in "$@"; do
 		fi
 		venv vng virtme-ng==1.42
 		;;
-	*) die "unknown group $group: build, test, vm" ;;
+	reach)
+		rust
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$REACH")
+		;;
+	*) die "unknown group $group: build, test, vm, reach" ;;
 	esac
 done
