@@ -80,8 +80,11 @@ impl Diagnosis {
     }
 }
 
-/// Surroundings, whether the agent works there, and what the doctor complains of.
-fn cases() -> Vec<(&'static str, Vec<String>, Option<usize>, Option<&'static str>)> {
+/// Surroundings: what they are called and how a command gets there; the spans of one request, where the
+/// agent works there; and what the doctor complains of.
+type Case = (&'static str, Vec<String>, Option<usize>, Option<&'static str>);
+
+fn cases() -> Vec<Case> {
     let five = |left_out: &str| {
         with_only(&SIX.into_iter().filter(|name| *name != left_out).collect::<Vec<_>>())
     };
