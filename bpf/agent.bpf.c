@@ -9,6 +9,7 @@
 #include "events.h"
 #include "agent_config.h"
 #include "lib/stat.h"
+#include "lib/field.h"
 #include "lib/emit.h"
 #include "lib/task.h"
 #include "lib/sock.h"
@@ -18,6 +19,7 @@
 #include "hooks/process.h"
 #include "hooks/tracepoint.h"
 #include "hooks/fentry.h"
+#include "hooks/kprobe.h"
 #include "hooks/iter.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

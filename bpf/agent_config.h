@@ -15,7 +15,8 @@ struct agent_config {
 	__u8 select_all;      /* every process but the denied ones */
 	__u8 judge_exec;      /* executables decide: exec makes a process pending */
 	__u8 judge_ports;     /* listening ports decide: the port bitmap is filled */
-	__u8 _pad[3];
+	__u8 untyped;	      /* some programs have plain addresses of sockets (kprobe) */
+	__u8 _pad[2];
 };
 
 const volatile struct agent_config cfg = {};

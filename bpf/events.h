@@ -97,6 +97,7 @@ enum hook_stat {
 	HOOK_STAT_PAYLOAD_FAULT,	  /* data records without payload: buffer not readable */
 	HOOK_STAT_SELECT_FAILED,	  /* selection table full at fork or listen */
 	HOOK_STAT_UNSEEN_BYTES, /* bytes that moved without a hook seeing them, at close */
+	HOOK_STAT_UNSEEN_CALLS, /* calls of which no hook tells how many bytes they move */
 	HOOK_STAT_COUNT,
 };
 

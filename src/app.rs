@@ -102,6 +102,7 @@ pub fn load_config(config: &Config) -> LoadConfig {
         config::FrontEnd::Auto => None,
         config::FrontEnd::Tracepoint => Some(FrontEnd::Tracepoint),
         config::FrontEnd::Fentry => Some(FrontEnd::Fentry),
+        config::FrontEnd::Kprobe => Some(FrontEnd::Kprobe),
     };
     LoadConfig {
         front_end,

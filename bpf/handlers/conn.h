@@ -9,7 +9,7 @@ static __always_inline bool peer_is_agent(struct sock *sk)
 {
 	struct end_key key = {};
 
-	if (sk->__sk_common.skc_family == AF_UNIX_)
+	if (sock_is_unix(sk))
 		return false;
 	sock_remote(sk, key.addr, &key.port);
 	return bpf_map_lookup_elem(&own_ends, &key) != NULL;
@@ -54,6 +54,8 @@ static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 
 		tcp_bases(tp, init.base);
 		conn_positions(tp, &init, init.open_pos);
 		init.open_pos[dir & 1] -= moved;
+		if (CFG(untyped))
+			__builtin_memcpy(init.own_pos, init.open_pos, sizeof(init.own_pos));
 		/* The SYN of an active open counts as the first acknowledged byte. */
 		if (init.open_pos[DATA_DIRECTION_RECV] == 0 &&
 		    init.open_pos[DATA_DIRECTION_SEND] <= 1)
@@ -100,8 +102,8 @@ static __always_inline bool emit_conn_open(struct sock *sk, struct conn *conn,
 	e->header.flags = conn->flags;
 	e->send_pos = conn->open_pos[DATA_DIRECTION_SEND];
 	e->recv_pos = conn->open_pos[DATA_DIRECTION_RECV];
-	e->family = sk->__sk_common.skc_family;
-	e->protocol = sk->sk_protocol;
+	e->family = FIELD(sk, __sk_common.skc_family);
+	e->protocol = FIELD(sk, sk_protocol);
 	e->netns = sock_netns(sk);
 	if (e->family == AF_UNIX_) {
 		unix_path_of(sk, e->unix_path);
@@ -121,7 +123,7 @@ static __always_inline __u64 unread_bytes(struct sock *sk, const struct conn *co
 {
 	struct tcp_sock *tp = conn_tcp(sk, conn);
 
-	return tp && sk->sk_socket ? tcp_unread(tp) : 0;
+	return tp && FIELD(sk, sk_socket) ? tcp_unread(tp) : 0;
 }
 
 static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, enum event_kind kind,
@@ -149,7 +151,7 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 	e->recv_pos = pos[DATA_DIRECTION_RECV] + unread_bytes(sk, conn);
 	e->send_seen = conn->seen[DATA_DIRECTION_SEND];
 	e->recv_seen = conn->seen[DATA_DIRECTION_RECV];
-	e->error = sk->sk_err;
+	e->error = FIELD(sk, sk_err);
 	e->skipped_calls = conn->skipped_calls;
 	event_submit(e);
 	stat_inc(stats, HOOK_STAT_CONTROL_SUBMITTED);

@@ -26,6 +26,9 @@ struct transfer_args {
 	enum payload_source source;
 	struct msghdr *msg; /* PAYLOAD_OF_MSG */
 	__u64 size;	    /* PAYLOAD_OF_MSG: bytes asked for */
+	__u64 told;	    /* PAYLOAD_OF_MSG: bytes of the call that are recorded already */
+	bool unproved;	    /* PAYLOAD_OF_MSG: msg may not be this call's */
+	struct conn *conn;  /* where the hook knows it */
 };
 
 /* What is left to record of a call after verdicts. */
@@ -216,6 +219,8 @@ static __always_inline void transfer_place(const struct transfer_args *a, struct
 	if (!tp)
 		__sync_fetch_and_add(&conn->own_pos[dir], a->ret);
 	conn_positions(tp, conn, pos);
+	if (tp && CFG(untyped))
+		conn->own_pos[dir] = dir == DATA_DIRECTION_SEND ? pos[0] : pos[1];
 	/* VERIFIER: 5.10 reads the stack at constant offsets only. */
 	t->pos = (dir == DATA_DIRECTION_SEND ? pos[0] : pos[1]) - a->ret;
 	t->other_pos = dir == DATA_DIRECTION_SEND ? pos[1] : pos[0];
@@ -224,14 +229,14 @@ static __always_inline void transfer_place(const struct transfer_args *a, struct
 
 static __always_inline bool is_closed(struct sock *sk, const struct conn *conn)
 {
-	return conn_tcp(sk, conn) && sk->__sk_common.skc_state == TCP_CLOSE_;
+	return conn_tcp(sk, conn) && sock_state(sk) == TCP_CLOSE_;
 }
 
 /* Whether a receive that returned 0 is news: the peer's FIN, once. A connection that is closed has
  * told its end. */
 static __always_inline bool eof_is_news(struct sock *sk, struct conn *conn)
 {
-	if (conn->eof || !(sk->sk_shutdown & RCV_SHUTDOWN_) || is_closed(sk, conn))
+	if (conn->eof || !(FIELD(sk, sk_shutdown) & RCV_SHUTDOWN_) || is_closed(sk, conn))
 		return false;
 	conn->eof = 1;
 	return true;
@@ -263,7 +268,9 @@ static __always_inline void transfer_payload(const struct transfer_args *a, stru
 	if (a->source == PAYLOAD_OF_SYSCALL)
 		payload_of_syscall(a->sk, a->dir, a->ret, p);
 	else if (a->source == PAYLOAD_OF_MSG)
-		payload_of_msg(a->msg, a->size, p);
+		payload_of_msg(a->msg, a->size - a->told, p);
+	if (a->unproved)
+		p->kind = PAYLOAD_UNKNOWN;
 	if (a->flags & MSG_TRUNC_ || a->ret == 0)
 		p->kind = PAYLOAD_NONE;
 	if (p->kind == PAYLOAD_UNKNOWN) {
@@ -359,7 +366,7 @@ static __always_inline struct conn *transfer_admit(const struct transfer_args *a
 		stat_inc(stats, HOOK_STAT_SKIP_PEEK);
 		return NULL;
 	}
-	conn = conn_find(a->sk);
+	conn = a->conn ?: conn_find(a->sk);
 	if (!conn)
 		conn = conn_adopt(a->sk, a->dir, a->ret, 0);
 	if (!conn) {
@@ -387,24 +394,27 @@ static __always_inline struct conn *transfer_admit(const struct transfer_args *a
 /* The peer of a unix socket is gone. No tracepoint tells of the socket's own end. */
 static __always_inline bool unix_is_broken(const struct transfer_args *a)
 {
-	return a->sk->__sk_common.skc_family == AF_UNIX_ &&
-	       (a->ret == -EPIPE_ || a->ret == -ECONNRESET_);
+	return sock_is_unix(a->sk) && (a->ret == -EPIPE_ || a->ret == -ECONNRESET_);
+}
+
+/* Ends a unix connection whose positions are not known any more, and begins it anew from here. */
+static __always_inline void conn_break(struct sock *sk)
+{
+	struct conn *conn = conn_find(sk);
+
+	if (!conn || !conn->announced)
+		return;
+	emit_conn_end(sk, conn, EVENT_KIND_CONN_CLOSE, stats_of_cpu());
+	conn_open_anew(conn, conn->own_pos);
 }
 
 /* A call that moved nothing and told nothing. */
 static __always_inline void handle_failed(const struct transfer_args *a)
 {
-	struct conn *conn;
-
 	if (a->source == PAYLOAD_OF_SYSCALL)
 		mmsg_pass(a->ret);
-	if (!unix_is_broken(a))
-		return;
-	conn = conn_find(a->sk);
-	if (!conn || !conn->announced)
-		return;
-	emit_conn_end(a->sk, conn, EVENT_KIND_CONN_CLOSE, stats_of_cpu());
-	conn_open_anew(conn, conn->own_pos);
+	if (unix_is_broken(a))
+		conn_break(a->sk);
 }
 
 /* A call of a task that is not observed, on a socket that it shares with one that is: it moves the
@@ -413,7 +423,7 @@ static __always_inline void handle_unobserved(const struct transfer_args *a)
 {
 	struct conn *conn;
 
-	if (a->sk->__sk_common.skc_family != AF_UNIX_ && a->sk->sk_protocol != IPPROTO_MPTCP_)
+	if (!sock_is_unix(a->sk) && FIELD(a->sk, sk_protocol) != IPPROTO_MPTCP_)
 		return;
 	if (a->flags & (MSG_PEEK_ | MSG_ERRQUEUE_ | MSG_OOB_))
 		return;

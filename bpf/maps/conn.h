@@ -14,7 +14,8 @@
 struct conn {
 	__u64 id;
 	__u64 last_ktime;    /* of the last call, while a verdict says nothing */
-	__u64 own_pos[2];    /* CONN_FLAG_OWN_COUNTERS: bytes moved */
+	__u64 own_pos[2];    /* CONN_FLAG_OWN_COUNTERS: bytes moved; else, by kprobe: position up to
+				which hooks have looked */
 	__u64 open_pos[2];   /* positions at first sight */
 	__u64 seen[2];	     /* bytes that hooks saw since */
 	__u64 skip_until[2]; /* verdict: positions below need no record */

@@ -83,6 +83,7 @@ pub(super) fn beside(hooks: Option<&HookStats>, counters: &Counters) -> Vec<(Str
         ("kernel_payload_fault_calls", hook_stat::HOOK_STAT_PAYLOAD_FAULT),
         ("kernel_processes_not_selected full", hook_stat::HOOK_STAT_SELECT_FAILED),
         ("kernel_unseen_bytes", hook_stat::HOOK_STAT_UNSEEN_BYTES),
+        ("kernel_unseen_calls", hook_stat::HOOK_STAT_UNSEEN_CALLS),
     ];
     let cell = |hooks: &HookStats| cells.map(|(name, cell)| (name.to_owned(), hooks.get(cell)));
     let name = |c: &Counter| format!("{} {}", c.name(), c.reason()).trim_end().to_owned();

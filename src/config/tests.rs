@@ -155,16 +155,15 @@ fn each_text_setting_takes_what_the_contract_allows() {
         ("json", TracePrinter::Json),
         ("json_indent", TracePrinter::JsonIndent),
     ] {
-        let vars = [
-            ("OTEL_EBPF_TRACE_PRINTER", written),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-        ];
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+        let vars = [("OTEL_EBPF_TRACE_PRINTER", written), endpoint];
         assert_eq!(from_env(&vars).unwrap().config.agent.trace_printer, meant);
     }
     for (written, meant) in [
         ("auto", FrontEnd::Auto),
         ("tracepoint", FrontEnd::Tracepoint),
         ("fentry", FrontEnd::Fentry),
+        ("kprobe", FrontEnd::Kprobe),
     ] {
         let config = from_env(&[("OTEL_EBPF_BPF_FRONT_END", written)]).unwrap().config;
         assert_eq!(config.ebpf.front_end, meant);
@@ -207,7 +206,7 @@ fn every_bad_value_names_its_variable_the_value_and_what_is_allowed() {
         ("OTEL_EBPF_OPEN_PORT", "0", "ports between 1 and 65535"),
         ("OTEL_EBPF_AUTO_TARGET_EXE", "*/[ab", "a glob"),
         ("OTEL_EBPF_AUTO_TARGET_EXE", "{a,b", "a glob"),
-        ("OTEL_EBPF_BPF_FRONT_END", "kprobe", "auto, tracepoint, fentry"),
+        ("OTEL_EBPF_BPF_FRONT_END", "uprobe", "auto, tracepoint, fentry, kprobe"),
         ("OTEL_EBPF_FAULT", "kernel", "reader, decoder_queue, exporter, connections"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4317", "a URL with scheme and host"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://c", "a URL with scheme and host"),

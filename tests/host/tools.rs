@@ -80,7 +80,7 @@ fn the_doctor_says_of_each_front_end_what_starting_with_it_shows() {
     let (_, chosen) = front_ends().into_iter().find(|(asked, _)| asked == "auto").unwrap();
     assert_eq!(diagnosis.front_end.as_deref(), Some(chosen.as_str()));
     let table = stdout(&run(&[], &["doctor"]));
-    for front_end in ["tracepoint", "fentry"] {
+    for front_end in ["tracepoint", "fentry", "kprobe"] {
         let feature = format!("front end {front_end}");
         let check = diagnosis.checks.iter().find(|c| c.feature == feature).unwrap();
         let forced = [("OTEL_EBPF_OPEN_PORT", "1"), ("OTEL_EBPF_BPF_FRONT_END", front_end)];

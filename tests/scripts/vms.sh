@@ -9,8 +9,8 @@ cd "$ROOT"
 
 front_ends() {
 	case $1 in
-	5.10 | 6.1) echo "auto=fentry" ;;
-	*) echo "auto=tracepoint fentry=fentry" ;;
+	5.10 | 6.1) echo "auto=fentry kprobe=kprobe" ;;
+	*) echo "auto=tracepoint fentry=fentry kprobe=kprobe" ;;
 	esac
 }
 

@@ -146,6 +146,10 @@ fn front_end(front_end: FrontEnd) -> Check {
             "socket calls by function exits",
             "needs trampolines: a kernel from 5.5 on with CONFIG_FUNCTION_TRACER and BPF JIT",
         ),
+        FrontEnd::Kprobe => (
+            "socket calls by probes at function entries",
+            "needs kprobes: a kernel with CONFIG_KPROBE_EVENTS",
+        ),
     };
     Check {
         feature: format!("{FRONT_END_CHECK}{front_end}"),

@@ -23,6 +23,15 @@ impl Features {
     /// Everything: tried first, so that a current kernel is asked nothing.
     pub const ALL: Self = Self { sk_storage: true, cookie: true, sock_from_file: true };
 
+    /// What both have.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            sk_storage: self.sk_storage && other.sk_storage,
+            cookie: self.cookie && other.cookie,
+            sock_from_file: self.sock_from_file && other.sock_from_file,
+        }
+    }
+
     /// Asks the kernel.
     pub fn probe() -> Self {
         Self {

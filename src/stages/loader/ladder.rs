@@ -5,8 +5,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 
 use anyhow::{Context, Result, anyhow};
-use libbpf_rs::btf::types::{Func, FuncProto};
-use libbpf_rs::btf::{Btf, ReferencesType};
 use libbpf_rs::query::ProgInfoIter;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Link, OpenObject, Program, ProgramMut};
@@ -15,10 +13,11 @@ use tracing::{debug, info, warn};
 use super::features::{Features, SelfIdentity};
 use super::maps::KernelMaps;
 use super::misses::Programs;
+use super::programs;
 use crate::model::ids::Tgid;
 use crate::model::process::ProcessEvent;
 
-use super::skel::agent::{AgentProgs, AgentSkel, AgentSkelBuilder, OpenAgentSkel};
+use super::skel::agent::{AgentSkel, AgentSkelBuilder, OpenAgentSkel};
 
 /// A set of programs that sees socket calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +26,29 @@ pub enum FrontEnd {
     Tracepoint,
     /// Exits of the socket functions through trampolines (5.5+).
     Fentry,
+    /// Entries of the socket functions and of what they call, by kprobes.
+    Kprobe,
 }
 
 impl FrontEnd {
     /// In the order in which they are preferred.
-    pub const LADDER: [Self; 2] = [Self::Tracepoint, Self::Fentry];
+    pub const LADDER: [Self; 3] = [Self::Tracepoint, Self::Fentry, Self::Kprobe];
 
     /// The name in configuration and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tracepoint => "tracepoint",
             Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+
+    /// The features that its programs can use where the kernel has them.
+    fn features(self) -> Features {
+        match self {
+            Self::Tracepoint | Self::Fentry => Features::ALL,
+            // Both helpers want a typed pointer.
+            Self::Kprobe => Features { sk_storage: false, cookie: false, ..Features::ALL },
         }
     }
 }
@@ -166,7 +177,7 @@ impl Loaded {
     /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).
     pub fn verified_instructions(&self) -> Result<Vec<(String, u32)>> {
         let p = &self.skel.progs;
-        let all = attached_programs(p, self.front_end)
+        let all = programs::attached(p, self.front_end)
             .into_iter()
             .chain([&p.obi_it_task, &p.obi_it_file]);
         all.filter(|program| program.autoload())
@@ -197,7 +208,7 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
         }
         match load_front_end(config, front_end, identity, &mut probed) {
             Ok((skel, links, features)) => {
-                let programs = Programs::of(&attached_programs(&skel.progs, front_end))?;
+                let programs = Programs::of(&programs::attached(&skel.progs, front_end))?;
                 let maps = KernelMaps::new(&skel, programs)?;
                 maps.deny(Tgid(identity.tgid))?;
                 maps.set_ports(&config.ports)?;
@@ -254,12 +265,13 @@ fn load_front_end(
     identity: SelfIdentity,
     probed: &mut Option<Features>,
 ) -> Result<FrontEndParts> {
-    let first = probed.unwrap_or(Features::ALL);
+    let usable = |features: Features| features.and(front_end.features());
+    let first = usable(probed.unwrap_or(Features::ALL));
     let error = match load_with(config, front_end, identity, first) {
         Ok((skel, links)) => return Ok((skel, links, first)),
         Err(error) => error,
     };
-    let features = *probed.get_or_insert_with(Features::probe);
+    let features = usable(*probed.get_or_insert_with(Features::probe));
     if features == first {
         return Err(error);
     }
@@ -277,9 +289,9 @@ fn load_with(
     let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
     let mut open = AgentSkelBuilder::default().open(storage).context("open the agent object")?;
     configure(&mut open, config, identity, features)?;
-    choose_programs(&mut open, front_end, features)?;
+    programs::choose(&mut open, front_end, features)?;
     let skel = open.load().with_context(|| format!("load the {front_end} programs"))?;
-    let links = attach(attached_programs(&skel.progs, front_end))?;
+    let links = attach(programs::attached(&skel.progs, front_end))?;
     Ok((skel, links))
 }
 
@@ -308,78 +320,6 @@ fn configure(
         open.maps.conn_by_sock.set_max_entries(1).context("shrink the unused hash")?;
     }
     Ok(())
-}
-
-fn choose_programs(
-    open: &mut OpenAgentSkel<'_>,
-    front_end: FrontEnd,
-    features: Features,
-) -> Result<()> {
-    let p = &mut open.progs;
-    let tracepoint = front_end == FrontEnd::Tracepoint;
-    let fentry = front_end == FrontEnd::Fentry;
-    open.maps.mmsg_by_task.set_autocreate(tracepoint).context("leave out a map")?;
-    p.obi_tp_send.set_autoload(tracepoint);
-    p.obi_tp_recv.set_autoload(tracepoint);
-    p.obi_it_file.set_autoload(features.sock_from_file);
-    p.obi_fx_send.set_autoload(fentry);
-    p.obi_fx_usend.set_autoload(fentry);
-    p.obi_fx_urecv.set_autoload(fentry);
-    p.obi_fx_usplice.set_autoload(fentry);
-    p.obi_fx_urelease.set_autoload(fentry);
-    let functions = if fentry { SocketFunctions::find()? } else { SocketFunctions::default() };
-    p.obi_fx_recv4.set_autoload(functions.recv_parameters == 4);
-    p.obi_fx_recv5.set_autoload(functions.recv_parameters == 5);
-    p.obi_fx_recv6.set_autoload(functions.recv_parameters == 6);
-    p.obi_fx_sendpage.set_autoload(functions.has_sendpage);
-    p.obi_fx_usendpg.set_autoload(functions.has_sendpage);
-    Ok(())
-}
-
-/// Shapes of kernel functions that changed over time, from the kernel's BTF.
-#[derive(Clone, Copy, Debug, Default)]
-struct SocketFunctions {
-    /// Of `tcp_recvmsg`: 4 to 6.
-    recv_parameters: usize,
-    has_sendpage: bool,
-}
-
-impl SocketFunctions {
-    fn find() -> Result<Self> {
-        let btf = Btf::from_vmlinux().context("read the kernel's BTF")?;
-        let recv: Func<'_> = btf.type_by_name("tcp_recvmsg").context("no tcp_recvmsg in BTF")?;
-        let proto = FuncProto::try_from(recv.referenced_type())
-            .map_err(|_| anyhow!("tcp_recvmsg has no prototype in BTF"))?;
-        let recv_parameters = proto.iter().count();
-        if !(4..=6).contains(&recv_parameters) {
-            return Err(anyhow!("tcp_recvmsg has {recv_parameters} parameters, not 4 to 6"));
-        }
-        Ok(Self {
-            recv_parameters,
-            has_sendpage: btf.type_by_name::<Func<'_>>("tcp_sendpage").is_some(),
-        })
-    }
-}
-
-/// Those that see processes first, then those that see data.
-fn attached_programs<'a>(p: &'a AgentProgs<'_>, front_end: FrontEnd) -> Vec<&'a ProgramMut<'a>> {
-    let mut all = vec![&p.obi_fork, &p.obi_exec, &p.obi_exit, &p.obi_tcp_state];
-    match front_end {
-        FrontEnd::Tracepoint => all.extend([&p.obi_tp_send, &p.obi_tp_recv]),
-        FrontEnd::Fentry => all.extend([
-            &p.obi_fx_send,
-            &p.obi_fx_recv4,
-            &p.obi_fx_recv5,
-            &p.obi_fx_recv6,
-            &p.obi_fx_sendpage,
-            &p.obi_fx_usend,
-            &p.obi_fx_usendpg,
-            &p.obi_fx_urecv,
-            &p.obi_fx_usplice,
-            &p.obi_fx_urelease,
-        ]),
-    }
-    all
 }
 
 fn attach(programs: Vec<&ProgramMut<'_>>) -> Result<Vec<Link>> {

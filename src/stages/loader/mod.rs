@@ -10,6 +10,7 @@ mod iterators;
 mod ladder;
 mod maps;
 mod misses;
+mod programs;
 
 #[allow(
     missing_docs,
