@@ -168,7 +168,7 @@ fn configure_nginx(dir: &Path, port: u16, workers: usize, locations: &str) -> Pa
         .collect();
     let configuration = format!(
         "daemon off;\nuser root;\nworker_processes {workers};\npid {at}/pid;\n\
-         worker_rlimit_nofile 32768;\nerror_log {at}/error.log warn;\n\
+         worker_rlimit_nofile 16384;\nerror_log {at}/error.log warn;\n\
          events {{ worker_connections 16384; }}\nhttp {{\n\
          log_format oracle '$request_method $request_uri $status $body_bytes_sent \
          $content_length $request_length $request_time';\n\

@@ -11,7 +11,7 @@ cd "$ROOT"
 [ "$(id -u)" = 0 ] || die "the live tests attach eBPF programs and need root"
 "$ROOT/tests/scripts/apps.sh"
 # Of a test that holds 10,000 connections, and of what it starts.
-ulimit -n 32768
+ulimit -n 16384
 # These need more packages than the others, and run when asked for: make test-reach.
 [ $# -gt 0 ] || set -- --skip reach::full
 targets=()
