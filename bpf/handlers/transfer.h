@@ -35,6 +35,7 @@ struct transfer_args {
 struct transfer {
 	__u64 pos;
 	__u64 other_pos; /* of the other direction */
+	__u64 fill;	 /* of the ring */
 	__u32 bytes;
 	__u32 want;  /* payload bytes worth capturing */
 	__u16 flags; /* enum data_flag */
@@ -103,12 +104,11 @@ static __always_inline void data_head(struct data_event *e, const struct transfe
 #define DATA_ROOM(cap, copies) (sizeof(struct data_event) + (cap) * (copies) + CAPTURE_TAIL)
 
 /* Writes one data record of a size class. cap and copies are constants: the ring reserves only
- * known sizes before 5.19. Returns 0, or 1 when a larger class should be tried (try_larger, and
- * more than one head may stand there). */
-static __always_inline int emit_data_class(const struct transfer_args *a, struct conn *conn,
-					   const struct transfer *t, const struct payload *p,
-					   const __u32 cap, const __u32 copies, bool try_larger,
-					   struct hook_stats *stats)
+ * known sizes before 5.19. */
+static __always_inline void emit_data_class(const struct transfer_args *a, struct conn *conn,
+					    const struct transfer *t, const struct payload *p,
+					    const __u32 cap, const __u32 copies,
+					    struct hook_stats *stats)
 {
 	struct payload_copy copy = {};
 	__u16 flags = t->flags;
@@ -117,7 +117,7 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	e = bpf_ringbuf_reserve(&events, DATA_ROOM(cap, copies), 0);
 	if (!e) {
 		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
-		return 0;
+		return;
 	}
 	if (copies == 1)
 		payload_copy_buf(p, (__u8 *)(e + 1), cap, t->bytes, &copy);
@@ -126,19 +126,14 @@ static __always_inline int emit_data_class(const struct transfer_args *a, struct
 	FORGET(copy.copied);
 	FORGET(copy.tail);
 	FORGET(copy.fault);
-	if (try_larger && copy.copied == cap && !one_head(conn, (__u8 *)(e + 1), cap)) {
-		bpf_ringbuf_discard(e, BPF_RB_NO_WAKEUP);
-		return 1;
-	}
 	if (copy.fault) {
 		flags |= DATA_FLAG_PAYLOAD_FAULT;
 		stat_inc(stats, HOOK_STAT_PAYLOAD_FAULT);
 	}
 	data_head(e, a, conn, t, &copy, flags);
 	conn->run[a->dir & 1] += copy.copied;
-	data_submit(e);
+	data_submit(e, t->fill);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
-	return 0;
 }
 
 static __always_inline void emit_data_bare(const struct transfer_args *a, struct conn *conn,
@@ -153,7 +148,7 @@ static __always_inline void emit_data_bare(const struct transfer_args *a, struct
 		return;
 	}
 	data_head(e, a, conn, t, &none, t->flags);
-	data_submit(e);
+	data_submit(e, t->fill);
 	stat_inc(stats, HOOK_STAT_DATA_SUBMITTED);
 }
 
@@ -169,23 +164,22 @@ static __always_inline void emit_data(const struct transfer_args *a, struct conn
 	}
 	if (p->kind == PAYLOAD_BUF) {
 		if (n <= CAPTURE_SMALL)
-			emit_data_class(a, conn, t, p, CAPTURE_SMALL, 1, false, stats);
-		else if (!emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 1, n > CAPTURE_MEDIUM,
-					  stats))
-			return;
+			emit_data_class(a, conn, t, p, CAPTURE_SMALL, 1, stats);
+		else if (n <= CAPTURE_MEDIUM || one_head(conn, p))
+			emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 1, stats);
 		else if (n <= CAPTURE_LARGE)
-			emit_data_class(a, conn, t, p, CAPTURE_LARGE, 1, false, stats);
+			emit_data_class(a, conn, t, p, CAPTURE_LARGE, 1, stats);
 		else
-			emit_data_class(a, conn, t, p, CAPTURE_MAX, 1, false, stats);
+			emit_data_class(a, conn, t, p, CAPTURE_MAX, 1, stats);
 		return;
 	}
 	if (n <= CAPTURE_SMALL)
-		emit_data_class(a, conn, t, p, CAPTURE_SMALL, 2, false, stats);
+		emit_data_class(a, conn, t, p, CAPTURE_SMALL, 2, stats);
 	else if (n <= CAPTURE_MEDIUM ||
 		 (!conn->pipelined && first_segment_is_head(p, CAPTURE_MEDIUM)))
-		emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 2, false, stats);
+		emit_data_class(a, conn, t, p, CAPTURE_MEDIUM, 2, stats);
 	else
-		emit_data_class(a, conn, t, p, CAPTURE_MAX, 2, false, stats);
+		emit_data_class(a, conn, t, p, CAPTURE_MAX, 2, stats);
 }
 
 /* Applies skip_until: false when the whole call lies below it. A call that crosses it is recorded
@@ -286,6 +280,7 @@ static __always_inline void transfer_forget(struct transfer *t, struct payload *
 {
 	FORGET(t->pos);
 	FORGET(t->other_pos);
+	FORGET(t->fill);
 	FORGET(t->bytes);
 	FORGET(t->want);
 	FORGET(t->flags);
@@ -313,7 +308,8 @@ static __always_inline int record_transfer(const struct transfer_args *a, struct
 		conn->skipped_calls++;
 		return 0;
 	}
-	if (!ring_has_room_for_data()) {
+	t->fill = ring_fill();
+	if (t->fill >= CFG(data_limit)) {
 		stat_lost(stats, HOOK_STAT_DATA_RESERVE_FAILED);
 		return 0;
 	}
@@ -345,7 +341,7 @@ static __always_inline int record_transfer(const struct transfer_args *a, struct
 		p.skip += t->bytes;
 		t->bytes = behind;
 		transfer_forget(t, &p);
-		emit_data_class(a, conn, t, &p, CAPTURE_LARGE, 1, false, stats);
+		emit_data_class(a, conn, t, &p, CAPTURE_LARGE, 1, stats);
 	}
 	/* Closed before its first call: no other hook will tell. */
 	if (over)

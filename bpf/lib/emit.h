@@ -7,10 +7,11 @@
 #include "lib/bound.h"
 #include "lib/stat.h"
 
-/* Data leaves the last part of the ring to process and connection records. */
-static __always_inline bool ring_has_room_for_data(void)
+/* Bytes in the ring that the reader has not taken. Data leaves the last part of it, above
+ * CFG(data_limit), to process and connection records. */
+static __always_inline __u64 ring_fill(void)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < CFG(data_limit);
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 }
 
 /* Submits a record; wakes the reader if it sleeps at most so deeply. Whoever wakes it takes its
@@ -35,11 +36,11 @@ static __always_inline void event_submit(void *record)
 }
 
 /* Submits a record of data, of which many may come while the reader lets them gather. */
-static __always_inline void data_submit(void *record)
+static __always_inline void data_submit(void *record, __u64 fill)
 {
 	__u32 depth = READER_IDLE;
 
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= CFG(wake_at))
+	if (fill >= CFG(wake_at))
 		depth = READER_LINGERS;
 	FORGET(depth);
 	submit(record, depth);

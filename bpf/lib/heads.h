@@ -6,9 +6,10 @@
 #include "lib/payload.h"
 #include "maps/conn.h"
 
-#define YOUNG_CALLS  16 /* of a connection */
+#define YOUNG_CALLS  16	 /* of a connection */
+#define YOUNG_BYTES  512 /* of such a call */
 #define HEADS_BLOCK  64
-#define HEADS_BLOCKS 8
+#define HEADS_BLOCKS (CAPTURE_MEDIUM / HEADS_BLOCK)
 
 /* The first four bytes of a head. */
 #define WORD_CONNECT 0x4e4e4f43 /* "CONN" */
@@ -35,63 +36,72 @@ static __always_inline __u64 begins_request(__u64 word)
 }
 
 #define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
-#define LF_CR	   0x0d0a     /* its middle; a head has this nowhere else */
 #define LAST_CHUNK 0x300a0d   /* "\r\n0" before an empty line */
 
-/* How many empty lines ("\r\n\r\n") lie within the n bytes at buf, four bytes at a time: each
- * shows whole, or by its middle inside a word, or as "\r\n" on both sides of a word's edge. *last
- * is the word before buf, and then the last one. n is a constant. VERIFIER: no branch on the data,
- * or every iteration doubles the states; seen on 6.18. */
-static __always_inline __u64 empty_lines_after(__u64 *last, const __u8 *buf, __u32 n)
+#define EACH_BYTE(byte) ((byte) * 0x0101010101010101ULL)
+#define LOWER_BITS	EACH_BYTE(0x7f)
+
+/* The highest bit of each byte of x that is not zero; other bits mean nothing. */
+#define NOT_ZERO(x) ((((x) & LOWER_BITS) + LOWER_BITS) | (x))
+
+/* How many line feeds with a carriage return behind them lie in a block: the middle of an empty
+ * line, which a head has nowhere else. *last says of the word before which of its bytes are no line
+ * feeds, and then of the last one. VERIFIER: no branch on the data, or every word doubles the
+ * states; seen on 6.18. */
+static __always_inline __u64 empty_lines_of(const __u64 *block, __u64 *last)
 {
 	__u64 found = 0;
 
-	for (__u32 i = 0; i + 4 <= n; i += 4) {
-		__u64 word = *(const __u32 *)(buf + i);
+	for (__u32 i = 0; i < HEADS_BLOCK / 8; i++) {
+		__u64 no_lf = block[i] ^ EACH_BYTE('\n');
+		__u64 no_cr = block[i] ^ EACH_BYTE('\r');
 
-		found += EQUAL(word, EMPTY_LINE);
-		found += EQUAL(*last >> 16 | (word & 0xffff) << 16, EMPTY_LINE);
-		found += EQUAL(word >> 16, LF_CR);
-		found += EQUAL(word & 0xffff, LF_CR);
-		*last = word;
+		no_lf = NOT_ZERO(no_lf);
+		no_cr = NOT_ZERO(no_cr);
+		found += ~(no_lf << 8 | *last >> 56 | no_cr) >> 7 & EACH_BYTE(1);
+		*last = no_lf;
+	}
+	/* Each byte has its own count. */
+	return found * EACH_BYTE(1) >> 56;
+}
+
+/* How many empty lines begin to show in the n bytes at a user address, of which the first
+ * HEADS_BLOCKS * HEADS_BLOCK are looked at; more than one are as good as two. VERIFIER: a function
+ * by itself is looked at once, not in every state of its callers. */
+__noinline int empty_lines_at(__u64 at, __u64 n)
+{
+	__u64 last = ~0ULL;
+	__u64 found = 0;
+
+	for (__u32 i = 0; i < HEADS_BLOCKS && n; i++) {
+		__u64 block[HEADS_BLOCK / 8] = {};
+		const void *from = (const void *)at;
+		__u64 len = n;
+
+		CLAMP(len, HEADS_BLOCK);
+		at += len;
+		n -= len;
+		FORGET(at);
+		FORGET(n);
+		if (bpf_probe_read_user(block, len, from))
+			break;
+		found += empty_lines_of(block, &last);
+		FORGET(found);
+		FORGET(last);
+		if (found > 1)
+			break;
 	}
 	return found;
 }
 
-/* The same of a buffer by itself. */
-static __always_inline __u64 empty_lines(const __u8 *buf, __u32 n)
+/* The first four bytes at a user address; 0 = they cannot be read. */
+static __always_inline __u32 word_at(__u64 at)
 {
-	__u64 last = 0;
-	__u64 found = empty_lines_after(&last, buf, n);
+	__u32 word = 0;
 
-	/* The last word's middle may lack its end. */
-	return found - EQUAL(last >> 16, LF_CR);
-}
-
-/* How many empty lines show in the first bytes of the n at a user address, if a request begins
- * there: 0 = it does not, 1 = no more than the one at its end. VERIFIER: a function by itself is
- * looked at once, not in every state of its callers. */
-__noinline int requests_at(__u64 at, __u64 n)
-{
-	__u64 last = 0;
-	__u64 found = 0;
-
-	for (__u32 i = 0; i < HEADS_BLOCKS && n; i++) {
-		__u8 block[HEADS_BLOCK] = {};
-		__u64 len = n;
-
-		CLAMP(len, HEADS_BLOCK);
-		if (bpf_probe_read_user(block, len, (const void *)at))
-			break;
-		if (i == 0 && !begins_request(*(__u32 *)block))
-			return 0;
-		found += empty_lines_after(&last, block, sizeof(block));
-		FORGET(found);
-		FORGET(last);
-		at += len;
-		n -= len;
-	}
-	return found > 1 ? found : 1;
+	if (!at || bpf_probe_read_user(&word, sizeof(word), (const void *)at))
+		return 0;
+	return word;
 }
 
 /* Notes a request that begins where the one before was not answered yet; while the connection is
@@ -100,44 +110,46 @@ static __always_inline void note_pipelined(struct conn *conn, __u8 dir, const st
 					   __u32 bytes)
 {
 	__u64 unanswered = conn->run[dir & 1];
-	__u64 n = p->kind == PAYLOAD_BUF ? bytes : sizeof(__u32);
+	__u64 n = p->kind == PAYLOAD_BUF ? bytes : 0;
 	__u64 at;
 
 	FORGET(n);
 	if (conn->pipelined || (!unanswered && conn->calls > YOUNG_CALLS))
 		return;
 	at = payload_at(p);
-	if (at && requests_at(at, n) > !unanswered)
+	if (!begins_request(word_at(at)))
+		return;
+	CLAMP(n, YOUNG_BYTES);
+	if (unanswered || empty_lines_at(at, n) > 1)
 		conn->pipelined = 1;
 }
 
 /* Whether a call begins like a head. */
 static __always_inline bool begins_like_head(const struct payload *p)
 {
-	__u64 at = payload_at(p);
-	__u32 word = 0;
+	__u32 word = word_at(payload_at(p));
 
-	if (!at || bpf_probe_read_user(&word, sizeof(word), (const void *)at))
-		return false;
 	return begins_request(word) | EQUAL(word, WORD_HTTP);
 }
 
-/* Whether what of a call was captured is one whole head, so that the rest is its body. Else the
- * head goes on, or other heads follow. VERIFIER: one branch in all; see empty_lines. */
-static __always_inline bool one_head(struct conn *conn, const __u8 *front, __u32 n)
+/* Whether the first bytes of a call that has more, all that CAPTURE_MEDIUM holds, are one whole
+ * head, so that the rest is its body. Else the head goes on, or other heads follow. */
+static __always_inline bool one_head(struct conn *conn, const struct payload *p)
 {
-	__u64 word = *(const __u32 *)front;
-	__u64 heads = empty_lines(front, n);
-	__u64 one = EQUAL(heads, 1);
-	__u64 status = *(const __u32 *)(front + STATUS_AT) & 0xffffff;
+	__u64 at = payload_at(p);
+	/* One that begins with the last byte ends behind it. */
+	__u64 heads = empty_lines_at(at, CAPTURE_MEDIUM - 1);
+	__u64 word = word_at(at);
+	__u64 status = word_at(at + STATUS_AT) & 0xffffff;
 	__u64 no_content =
 		EQUAL(status, STATUS_204) | EQUAL(status, STATUS_304) | EQUAL(status & 0xff, '1');
 	/* These have no body: what follows is another head. */
 	__u64 bodiless = EQUAL(word, WORD_GET) | EQUAL(word, WORD_HEAD) |
 			 (EQUAL(word, WORD_HTTP) & no_content);
 
+	FORGET(heads);
 	conn->pipelined |= (1 ^ EQUAL(heads, 0)) & bodiless;
-	return one & ~conn->pipelined;
+	return EQUAL(heads, 1) & ~conn->pipelined;
 }
 
 /* Whether a call of `bytes` bytes ends like a head and not like a chunked body. */
@@ -164,5 +176,5 @@ static __always_inline bool first_segment_is_head(const struct payload *p, __u32
 		return false;
 	if (bpf_probe_read_user(&end, sizeof(end), seg.iov_base + seg.iov_len - sizeof(end)))
 		return false;
-	return end == 0x0a0d0a0d;
+	return end == EMPTY_LINE;
 }
