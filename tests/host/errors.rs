@@ -45,9 +45,10 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
          a comma list with ranges such as \"80,443,8000-8999\", or a sequence of numbers",
     ),
     (
-        &[PORT, ("OTEL_EBPF_BPF_FRONT_END", "kprobe")],
+        &[PORT, ("OTEL_EBPF_BPF_FRONT_END", "raw")],
         &[],
-        "obi: OTEL_EBPF_BPF_FRONT_END = \"kprobe\": must be one of auto, tracepoint, fentry",
+        "obi: OTEL_EBPF_BPF_FRONT_END = \"raw\": must be one of auto, tracepoint, fentry, \
+         kprobe",
     ),
     (
         &[PORT, ("OTEL_EBPF_TRACE_PRINTER", "disabled")],
