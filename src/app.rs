@@ -35,7 +35,7 @@ use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Account, Decoder, VerdictUpdate};
 use crate::stages::decorator::{self, Decorator};
 use crate::stages::exporter::{self, Exporter};
-use crate::stages::loader::{self, FrontEnd, KernelMaps, LoadConfig, Loaded};
+use crate::stages::loader::{self, Features, FrontEnd, KernelMaps, LoadConfig, Loaded};
 use crate::stages::reader::{self, Reader};
 use crate::telemetry::{Counter, Counters, Ledger, Messages, Stage};
 use record::RecorderStage;
@@ -45,8 +45,8 @@ use wires::Wires;
 /// Ring size: 20 ms at 400 MB/s of records.
 pub const RING_BYTES: u32 = 8 << 20;
 /// Records that a process may cause before its executable is judged: what a busy one does in twice
-/// the time that the reader lets records gather (100 ms).
-pub const PENDING_BUDGET: u32 = 16_384;
+/// the time that the reader lets records gather (200 ms).
+pub const PENDING_BUDGET: u32 = 32_768;
 /// A program that still runs when its link goes finishes within this.
 const DETACH_SETTLE: Duration = Duration::from_millis(10);
 
@@ -104,8 +104,14 @@ pub fn load_config(config: &Config) -> LoadConfig {
         config::FrontEnd::Fentry => Some(FrontEnd::Fentry),
         config::FrontEnd::Kprobe => Some(FrontEnd::Kprobe),
     };
+    let fault = config.agent.fault;
     LoadConfig {
         front_end,
+        features: Features {
+            sk_storage: fault != Some(Fault::NoSkStorage),
+            cookie: fault != Some(Fault::NoCookie),
+            sock_from_file: fault != Some(Fault::NoFileIterator),
+        },
         ring_bytes: RING_BYTES,
         select_all: config.selection.everything,
         judge_exec: config.selection.exe.is_some(),

@@ -61,7 +61,7 @@ pub enum TracePrinter {
 }
 
 /// What goes wrong on purpose, so that a test sees the ledger tell: one record is lost, or there
-/// is hardly room.
+/// is hardly room; or what the kernel lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// In the reader.
@@ -72,6 +72,12 @@ pub enum Fault {
     Exporter,
     /// Room for a few connections in the decoder.
     Connections,
+    /// No `sk_storage`.
+    NoSkStorage,
+    /// No socket cookie.
+    NoCookie,
+    /// No file iterator.
+    NoFileIterator,
 }
 
 /// Settings of the agent as a program.
@@ -104,11 +110,14 @@ impl AgentConfig {
     }
 }
 
-const FAULTS: [(&str, Fault); 4] = [
+const FAULTS: [(&str, Fault); 7] = [
     ("reader", Fault::Reader),
     ("decoder_queue", Fault::DecoderQueue),
     ("exporter", Fault::Exporter),
     ("connections", Fault::Connections),
+    ("no_sk_storage", Fault::NoSkStorage),
+    ("no_cookie", Fault::NoCookie),
+    ("no_file_iterator", Fault::NoFileIterator),
 ];
 
 fn trace_printer(raw: &Raw) -> Result<TracePrinter, String> {

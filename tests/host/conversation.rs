@@ -212,7 +212,18 @@ fn the_scripted_conversation_gives_the_same_spans_with_every_front_end() {
     let name = "the_scripted_conversation_gives_the_same_spans_with_every_front_end";
     let Some(_turn) = enter(name, &[]) else { return };
     for (asked, chosen) in front_ends() {
-        but_for_missed_runs(|excuse| told_as_scripted(&asked, &chosen, excuse));
+        but_for_missed_runs(|excuse| told_as_scripted(&asked, &chosen, None, excuse));
+    }
+}
+
+#[test]
+fn where_an_optional_feature_is_missing_the_conversation_gives_the_same_spans() {
+    let name = "where_an_optional_feature_is_missing_the_conversation_gives_the_same_spans";
+    let Some(_turn) = enter(name, &[]) else { return };
+    for (asked, chosen) in front_ends() {
+        for lacking in ["no_sk_storage", "no_cookie", "no_file_iterator"] {
+            but_for_missed_runs(|excuse| told_as_scripted(&asked, &chosen, Some(lacking), excuse));
+        }
     }
 }
 
@@ -232,14 +243,19 @@ pub(crate) fn runs_were_missed(outcome: &Outcome, asked: &str, chosen: &str) -> 
     missed
 }
 
-/// Plays everything to an agent with the front end `asked`, of which `chosen` must come. Fails unless
-/// the spans are as scripted; `false` = they are not, which missed runs `excuse`.
-fn told_as_scripted(asked: &str, chosen: &str, excuse: bool) -> bool {
+/// Plays everything to an agent with the front end `asked`, of which `chosen` must come, and which is
+/// `lacking` something. Fails unless the spans are as scripted; `false` = they are not, which missed
+/// runs `excuse`.
+fn told_as_scripted(asked: &str, chosen: &str, lacking: Option<&str>, excuse: bool) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let variables = [("OTEL_EBPF_OPEN_PORT", port.as_str()), ("OTEL_EBPF_BPF_FRONT_END", asked)];
+    let mut variables =
+        vec![("OTEL_EBPF_OPEN_PORT", port.as_str()), ("OTEL_EBPF_BPF_FRONT_END", asked)];
+    variables.extend(lacking.map(|fault| ("OTEL_EBPF_FAULT", fault)));
     let agent = Agent::start(&variables);
-    assert_eq!(agent.front_end(), chosen, "{}", agent.log());
+    let log = agent.log();
+    assert_eq!(agent.front_end(), chosen, "{log}");
+    assert!(lacking.is_none() || log.contains("takes its place"), "{log}");
     play_all(&listener);
     // What would come too much needs a moment to come.
     std::thread::sleep(Duration::from_millis(500));
@@ -251,6 +267,7 @@ fn told_as_scripted(asked: &str, chosen: &str, excuse: bool) -> bool {
         return false;
     }
     assert_eq!(found, all, "front end {asked}:\n{}", outcome.log);
-    report(&format!("front end {asked} ({chosen}): {} spans, as scripted", found.len()));
+    let without = lacking.unwrap_or("all features");
+    report(&format!("front end {asked} ({chosen}), {without}: {} spans, as scripted", found.len()));
     true
 }

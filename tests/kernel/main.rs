@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 
-use obi::stages::loader::{self, FrontEnd, LoadConfig, Loaded};
+use obi::stages::loader::{self, Features, FrontEnd, LoadConfig, Loaded};
 
 fn config(front_end: FrontEnd) -> LoadConfig {
     LoadConfig {
         front_end: Some(front_end),
+        features: Features::ALL,
         ring_bytes: 1 << 20,
         select_all: false,
         judge_exec: true,

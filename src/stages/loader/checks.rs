@@ -38,27 +38,14 @@ pub fn check_all() -> Vec<Check> {
 
 /// What only loading programs can tell.
 fn programs() -> Vec<Check> {
-    let features = Features::probe();
-    let mut checks = Vec::from(FrontEnd::LADDER.map(front_end));
-    checks.push(feature(
-        "sk_storage",
-        features.sk_storage,
-        "connection state lives and dies with its socket",
-        "a bounded table takes its place (kernels before 5.11)",
-    ));
-    checks.push(feature(
-        "socket cookie",
-        features.cookie,
-        "connections are named as other tools name them",
-        "a counter takes its place (kernels before 5.12)",
-    ));
-    checks.push(feature(
-        "file iterator",
-        features.sock_from_file,
-        "listeners and open connections are found without /proc",
-        "/proc takes its place, open connections are adopted at first use (kernels before 5.11)",
-    ));
-    checks
+    let optional = Features::probe().each().map(|(feature, works)| Check {
+        feature: feature.name.to_owned(),
+        gives: feature.gives,
+        works,
+        why: (!works).then(|| feature.otherwise.to_owned()),
+        advice: "",
+    });
+    FrontEnd::LADDER.map(front_end).into_iter().chain(optional).collect()
 }
 
 /// Without the privilege to load programs a dry run says nothing of the kernel.
@@ -130,6 +117,7 @@ fn lockdown() -> Option<Check> {
 fn front_end(front_end: FrontEnd) -> Check {
     let config = LoadConfig {
         front_end: Some(front_end),
+        features: Features::ALL,
         ring_bytes: DRY_RING_BYTES,
         select_all: false,
         judge_exec: false,
@@ -158,9 +146,4 @@ fn front_end(front_end: FrontEnd) -> Check {
         why: outcome.err().map(|e| format!("{e:#}")),
         advice,
     }
-}
-
-fn feature(name: &str, works: bool, gives: &'static str, otherwise: &str) -> Check {
-    let why = (!works).then(|| otherwise.to_owned());
-    Check { feature: name.to_owned(), gives, works, why, advice: "" }
 }

@@ -32,6 +32,37 @@ impl Features {
         }
     }
 
+    /// Each with whether it is there.
+    pub fn each(self) -> [(Feature, bool); 3] {
+        [
+            (
+                Feature {
+                    name: "sk_storage",
+                    gives: "connection state lives and dies with its socket",
+                    otherwise: "a bounded table takes its place (kernels before 5.11)",
+                },
+                self.sk_storage,
+            ),
+            (
+                Feature {
+                    name: "socket cookie",
+                    gives: "connections are named as other tools name them",
+                    otherwise: "a counter takes its place (kernels before 5.12)",
+                },
+                self.cookie,
+            ),
+            (
+                Feature {
+                    name: "file iterator",
+                    gives: "listeners and open connections are found without /proc",
+                    otherwise: "/proc takes its place, open connections are adopted at first use \
+                                (kernels before 5.11)",
+                },
+                self.sock_from_file,
+            ),
+        ]
+    }
+
     /// Asks the kernel.
     pub fn probe() -> Self {
         Self {
@@ -40,6 +71,17 @@ impl Features {
             sock_from_file: loads(|s| s.progs.obi_pr_sockfile.set_autoload(true)),
         }
     }
+}
+
+/// An optional feature, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is good for.
+    pub gives: &'static str,
+    /// What becomes of that where it is missing.
+    pub otherwise: &'static str,
 }
 
 /// Who the agent is to the kernel.

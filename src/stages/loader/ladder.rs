@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use super::features::{Features, SelfIdentity};
 use super::maps::KernelMaps;
 use super::misses::Programs;
-use super::programs;
+use super::{programs, refusal};
 use crate::model::ids::Tgid;
 use crate::model::process::ProcessEvent;
 
@@ -64,6 +64,8 @@ impl fmt::Display for FrontEnd {
 pub struct LoadConfig {
     /// Only this front end, instead of the ladder.
     pub front_end: Option<FrontEnd>,
+    /// Optional features that may be used.
+    pub features: Features,
     /// Ring size in bytes, a power of two.
     pub ring_bytes: u32,
     /// Every process is observed.
@@ -202,17 +204,19 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
     let identity = SelfIdentity::find()?;
     let mut attempts = Vec::new();
     let mut probed = None;
-    for front_end in FrontEnd::LADDER {
-        if config.front_end.is_some_and(|forced| forced != front_end) {
-            continue;
-        }
+    let wanted = |front_end: &FrontEnd| config.front_end.is_none_or(|forced| forced == *front_end);
+    let mut ladder = FrontEnd::LADDER.into_iter().filter(wanted).peekable();
+    while let Some(front_end) = ladder.next() {
         match load_front_end(config, front_end, identity, &mut probed) {
             Ok((skel, links, features)) => {
                 let programs = Programs::of(&programs::attached(&skel.progs, front_end))?;
                 let maps = KernelMaps::new(&skel, programs)?;
                 maps.deny(Tgid(identity.tgid))?;
                 maps.set_ports(&config.ports)?;
-                info!(%front_end, ?features, "programs loaded");
+                info!(%front_end, "programs loaded");
+                for (feature, _) in features.each().into_iter().filter(|(_, there)| !there) {
+                    info!(feature = feature.name, "not usable: {}", feature.otherwise);
+                }
                 let select_all = config.select_all;
                 return Ok(Loaded {
                     front_end,
@@ -227,7 +231,11 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                warn!(%front_end, error, "front end not usable");
+                let consequence = match ladder.peek() {
+                    Some(next) => format!("{next} is tried instead"),
+                    None => "none is left to be tried".to_owned(),
+                };
+                warn!(%front_end, error, consequence, "front end not usable");
                 attempts.push(Attempt { front_end, error: Some(error) });
             }
         }
@@ -265,7 +273,7 @@ fn load_front_end(
     identity: SelfIdentity,
     probed: &mut Option<Features>,
 ) -> Result<FrontEndParts> {
-    let usable = |features: Features| features.and(front_end.features());
+    let usable = |features: Features| features.and(front_end.features()).and(config.features);
     let first = usable(probed.unwrap_or(Features::ALL));
     let error = match load_with(config, front_end, identity, first) {
         Ok((skel, links)) => return Ok((skel, links, first)),
@@ -290,7 +298,8 @@ fn load_with(
     let mut open = AgentSkelBuilder::default().open(storage).context("open the agent object")?;
     configure(&mut open, config, identity, features)?;
     programs::choose(&mut open, front_end, features)?;
-    let skel = open.load().with_context(|| format!("load the {front_end} programs"))?;
+    refusal::forget();
+    let skel = open.load().map_err(refusal::explain)?;
     let links = attach(programs::attached(&skel.progs, front_end))?;
     Ok((skel, links))
 }
@@ -326,6 +335,6 @@ fn attach(programs: Vec<&ProgramMut<'_>>) -> Result<Vec<Link>> {
     programs
         .into_iter()
         .filter(|p| p.autoload())
-        .map(|p| p.attach().with_context(|| format!("attach {}", p.name().display())))
+        .map(|p| p.attach().map_err(refusal::explain))
         .collect()
 }

@@ -11,6 +11,7 @@ mod ladder;
 mod maps;
 mod misses;
 mod programs;
+mod refusal;
 
 #[allow(
     missing_docs,
@@ -36,10 +37,4 @@ pub use checks::{Check, FRONT_END_CHECK, check_all};
 pub use features::{Features, SelfIdentity, require_privilege};
 pub use ladder::{Attempt, FrontEnd, LoadConfig, Loaded, load, programs_of_every_agent};
 pub use maps::{HookStats, KernelMaps};
-
-/// Routes libbpf's own messages to the log: its warnings name the cause of a refused program.
-pub fn route_libbpf_messages() {
-    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, message| {
-        tracing::debug!(target: "libbpf", "{}", message.trim_end());
-    })));
-}
+pub use refusal::route_libbpf_messages;
