@@ -10,11 +10,11 @@ use crate::tools::{Diagnosis, JSON};
 use crate::turn::{Need, agent_binary, enter};
 
 /// The capabilities of the unprivileged manifest.
-const SIX: [&str; 6] =
+pub(crate) const SIX: [&str; 6] =
     ["bpf", "sys_ptrace", "net_raw", "checkpoint_restore", "dac_read_search", "perfmon"];
 
 /// Root whose capabilities are these and no others.
-fn with_only(capabilities: &[&str]) -> Vec<String> {
+pub(crate) fn with_only(capabilities: &[&str]) -> Vec<String> {
     let set: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
     vec!["setpriv".to_owned(), format!("--bounding-set=-all{set}")]
 }
@@ -82,7 +82,7 @@ impl Diagnosis {
 
 /// Surroundings: what they are called and how a command gets there; the spans of one request, where the
 /// agent works there; and what the doctor complains of.
-type Case = (&'static str, Vec<String>, Option<usize>, Option<&'static str>);
+pub(crate) type Case = (&'static str, Vec<String>, Option<usize>, Option<&'static str>);
 
 fn cases() -> Vec<Case> {
     let five = |left_out: &str| {
@@ -115,19 +115,23 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Holds the doctor and the agent in these surroundings against each other and against what must come.
+pub(crate) fn assert_truthful(case: Case, server: &Server) {
+    let (surroundings, command, expected, complaint) = case;
+    let diagnosis = diagnose(&command);
+    let found = diagnosis.complaints();
+    assert!(complaint.is_none_or(|c| diagnosis.complains_of(c)), "{surroundings}: {found:?}");
+    assert!(complaint.is_some() || found.is_empty(), "{surroundings}: {found:?}");
+    assert_eq!(diagnosis.works, expected.is_some(), "{surroundings}: {diagnosis:?}");
+    assert_eq!(spans(&command, server), expected, "{surroundings}");
+    report(&format!("{surroundings}: works {}, complaints {found:?}", diagnosis.works));
+}
+
 #[test]
 fn the_doctor_tells_the_truth_wherever_something_is_missing() {
     let name = "the_doctor_tells_the_truth_wherever_something_is_missing";
     let needs = [Need::App("httpd"), Need::Command("setpriv"), Need::Command("unshare")];
     let Some(_turn) = enter(name, &needs) else { return };
     let server = servers::httpd("threads");
-    for (surroundings, command, expected, complaint) in cases() {
-        let diagnosis = diagnose(&command);
-        let found = diagnosis.complaints();
-        assert!(complaint.is_none_or(|c| diagnosis.complains_of(c)), "{surroundings}: {found:?}");
-        assert!(complaint.is_some() || found.is_empty(), "{surroundings}: {found:?}");
-        assert_eq!(diagnosis.works, expected.is_some(), "{surroundings}: {diagnosis:?}");
-        assert_eq!(spans(&command, &server), expected, "{surroundings}");
-        report(&format!("{surroundings}: works {}, complaints {found:?}", diagnosis.works));
-    }
+    cases().into_iter().for_each(|case| assert_truthful(case, &server));
 }

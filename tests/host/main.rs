@@ -38,6 +38,7 @@ mod sink;
 mod stderr;
 mod tools;
 mod turn;
+mod vm;
 
 use std::time::{Duration, Instant};
 

@@ -14,8 +14,8 @@ pub(crate) enum Need {
     Python(&'static str),
     /// Control groups that limit memory.
     MemoryController,
-    /// A machine whose clock is the test's to set: a VM.
-    ClockOfItsOwn,
+    /// A machine whose clock and kernel are the test's to set: a VM.
+    MachineOfItsOwn,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -44,7 +44,7 @@ fn missing(need: &Need) -> Option<String> {
         Need::MemoryController => {
             return memory_controller().is_none().then(|| "a memory controller".to_owned());
         }
-        Need::ClockOfItsOwn => {
+        Need::MachineOfItsOwn => {
             return std::env::var("OBI_VM").is_err().then(|| "a VM (OBI_VM)".to_owned());
         }
     };
@@ -58,7 +58,7 @@ impl Need {
             Self::Command(name) => in_path(name)?,
             Self::App(name) => app(name),
             Self::Python(name) => python(name),
-            Self::MemoryController | Self::ClockOfItsOwn => return None,
+            Self::MemoryController | Self::MachineOfItsOwn => return None,
         };
         file.canonicalize().ok()
     }

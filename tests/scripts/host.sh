@@ -12,10 +12,14 @@ cd "$ROOT"
 "$ROOT/tests/scripts/apps.sh"
 # Of a test that holds 10,000 connections, and of what it starts.
 ulimit -n 16384
-# These need more packages than the others, and run when asked for: make test-reach.
-[ $# -gt 0 ] || set -- --skip reach::full
+# These run when asked for: they need more packages than the others (make test-reach), or a VM
+# (make test-vm).
+[ $# -gt 0 ] || set -- --skip reach::full --skip vm::
+suite=host
+[ "$1" = --skip ] || suite=${1%%::*}
 targets=()
 for name in "${LIVE_TESTS[@]}"; do
 	targets+=(--test "$name")
 done
+say "suite $suite | $(uname -r) | auto"
 cargo test --no-fail-fast --target "$TARGET" "${targets[@]}" -- --test-threads=1 --nocapture "$@"

@@ -18,25 +18,41 @@ front_ends() {
 [ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
 "$ROOT/tests/scripts/apps.sh"
 
-# What the guest runs: of `host` what every front end must tell alike and what sets the clock, of
-# every other live test all of it.
-commands="true"
+# binary NAME: the live test NAME, built.
+binary() {
+	local file
+	file=$(cargo test --target "$TARGET" --test "$1" --no-run --message-format=json |
+		grep -o '"executable":"[^"]*/'"$1"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
+	[ -x "$file" ] || die "the live test binary $1 was not built"
+	printf %q "$file"
+}
+
+# Of `host`, what every front end must tell alike and what sets the clock, by each front end; of
+# every other live test all of it, once.
+run="--test-threads=1 --nocapture"
+guest='failed=0
+for pair in $FRONT_ENDS; do
+	echo "== suite host | $(uname -r) | ${pair#*=}"
+	OBI_FRONT_ENDS=$pair OTEL_EBPF_BPF_FRONT_END=${pair%=*} '$(binary host)" $run"' \
+		conversation every_system_call vm::clock || failed=1
+done'
 for name in "${LIVE_TESTS[@]}"; do
-	binary=$(cargo test --target "$TARGET" --test "$name" --no-run --message-format=json |
-		grep -o '"executable":"[^"]*/'"$name"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
-	[ -x "$binary" ] || die "the live test binary $name was not built"
-	filter=
-	[ "$name" != host ] || filter="conversation every_system_call clock_step"
-	commands+="; $(printf %q "$binary") --test-threads=1 --nocapture $filter || failed=1"
+	[ "$name" = host ] || guest+='
+echo "== suite '$name' | $(uname -r) | each"
+'$(binary "$name")" $run || failed=1"
 done
+# Last, because it locks the kernel down.
+guest+='
+echo "== suite doctor | $(uname -r) | each"
+'$(binary host)" $run"' vm::doctor || failed=1
+exit $failed'
 
 failed=
 for series in "$@"; do
 	began=$SECONDS
-	OBI_FRONT_ENDS=$(front_ends "$series") OBI_DEPS=$DEPS \
-		REQUIRE_KERNEL=1 \
-		VM_ENV="OBI_FRONT_ENDS OBI_DEPS OBI_TEST_SECONDS REQUIRE_KERNEL RUST_BACKTRACE" \
-		"$ROOT/tests/scripts/vm.sh" "$series" -- sh -c "failed=0; $commands; exit \$failed" ||
+	FRONT_ENDS=$(front_ends "$series") OBI_DEPS=$DEPS REQUIRE_KERNEL=1 \
+		VM_ENV="FRONT_ENDS OBI_DEPS OBI_TEST_SECONDS REQUIRE_KERNEL RUST_BACKTRACE" \
+		"$ROOT/tests/scripts/vm.sh" "$series" -- sh -c "$guest" ||
 		failed+=" $series"
 	say "kernel $series: $((SECONDS - began)) s"
 done

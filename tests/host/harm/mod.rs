@@ -4,7 +4,6 @@
 //! Each test runs its load twice, without the agent and with it, and tells the answer times of
 //! both; none asserts them. [`scale`] makes the tests longer.
 
-mod clock;
 mod connections;
 mod full;
 mod memory;

@@ -27,7 +27,7 @@ const APART_US: u64 = 1_000_000;
 #[test]
 fn a_clock_step_moves_the_spans_that_follow_and_spoils_none() {
     let name = "a_clock_step_moves_the_spans_that_follow_and_spoils_none";
-    let needs = [Need::ClockOfItsOwn, Need::App("httpd"), Need::Command("date")];
+    let needs = [Need::MachineOfItsOwn, Need::App("httpd"), Need::Command("date")];
     let Some(_turn) = enter(name, &needs) else { return };
     let server = servers::httpd("threads");
     let agent = Agent::start(&[("OTEL_EBPF_OPEN_PORT", &server.port.to_string())]);
