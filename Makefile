@@ -52,7 +52,7 @@ test: ## Everything CI runs, with the time of each part.
 	@$(S)/test.sh deps build lint unit test-host "test-vm:KERNELS=$(KERNELS)"
 
 test-full: ## The same with more servers and clients, at length, on all four kernels, and the benchmarks.
-	@$(S)/test.sh "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-reach test-harm \
+	@$(S)/test.sh --table README.md "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-reach test-harm \
 		"test-vm:KERNELS=5.10 6.1 6.12 7.2" bench bench-vm
 
 soak: ## An hour at 5,000 requests/s: the agent's memory, CPU and descriptors. Needs `make build`.

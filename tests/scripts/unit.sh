@@ -15,4 +15,5 @@ for file in tests/*.rs tests/*/main.rs; do
 	*) targets+=(--test "$name") ;;
 	esac
 done
+say "suite unit | - | -"
 cargo test --target "$TARGET" "${targets[@]}" "$@"
