@@ -22,9 +22,9 @@ use crate::model::time::{ClockOffset, ktime_now};
 use crate::telemetry::{Counter, Counters, Stage};
 
 /// Longest pause between two drains while records flow; a ring that fills up ends it sooner.
-const LINGER: Duration = Duration::from_millis(100);
+const LINGER: Duration = Duration::from_millis(200);
 /// Longest sleep on an idle ring: bounds the stop, and lets the decoder's deadlines pass.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(200);
 /// A batch is handed on when it holds this many bytes.
 const BATCH_BYTES: u32 = 1 << 20;
 

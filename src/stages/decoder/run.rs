@@ -15,7 +15,7 @@ pub const BATCH_KEEP_BYTES: usize = 4 * 1024 * 1024;
 /// What the decoder's thread is connected to. All bounded.
 #[derive(Debug)]
 pub struct Channels {
-    /// Batches from the reader. It sends an empty one when idle (about ten a second), because
+    /// Batches from the reader. It sends an empty one when idle (about five a second), because
     /// deadlines are kept in batch time. Its end is the end of the decoder.
     pub batches: Receiver<RawBatch>,
     /// Empty batches back to the reader; dropped when full.

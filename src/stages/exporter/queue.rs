@@ -106,6 +106,8 @@ struct State {
     entries: VecDeque<Entry>,
     spans: usize,
     bytes: usize,
+    /// Spans at which the exporter wants to be woken; others wait until the oldest has lingered.
+    wake_at: usize,
     /// Spans taken out and not settled yet.
     held: u64,
     in_: u64,
@@ -156,13 +158,18 @@ impl SpanQueue {
             state.count(reason, spans as u64);
             return;
         }
+        let first = state.entries.is_empty();
         state.entries.push_back(Entry { slice: Slice { batch, range: 0..spans }, bytes, since });
         state.spans = state.spans.saturating_add(spans);
         state.bytes = state.bytes.saturating_add(bytes);
         state.drop_oldest_spans(self.limits.spans);
         state.drop_oldest_bytes(self.limits.bytes);
+        // Who sleeps until the oldest has lingered need not hear of every batch.
+        let news = first || self.is_full(&state, state.wake_at);
         drop(state);
-        self.changed.notify_all();
+        if news {
+            self.changed.notify_all();
+        }
     }
 
     /// The same, but waits while the queue is half full: for a source that can wait.
@@ -181,6 +188,7 @@ impl SpanQueue {
     /// `false` = the queue is closed and empty, or the exporter was given up.
     pub fn take(&self, want: Want, into: &mut Vec<Slice>) -> bool {
         let mut state = self.lock();
+        state.wake_at = want.spans;
         while let Some(wait) = self.until_ready(&state, want) {
             if state.stopped().is_some() {
                 return false;
@@ -278,14 +286,16 @@ impl SpanQueue {
     /// is met.
     fn until_ready(&self, state: &State, want: Want) -> Option<Option<Duration>> {
         let Some(oldest) = state.entries.front() else { return Some(None) };
-        // A queue that cannot hold more must not wait for more.
-        let full = state.spans >= want.spans.min(self.limits.spans / 2)
-            || state.bytes >= self.limits.bytes / 2;
-        if full || state.deadline.is_some() {
+        if self.is_full(state, want.spans) || state.deadline.is_some() {
             return None;
         }
         let left = want.linger.saturating_sub(instant_now().duration_since(oldest.since));
         (!left.is_zero()).then_some(Some(left))
+    }
+
+    /// Whether there are as many spans as wanted. A queue that cannot hold more must not wait for more.
+    fn is_full(&self, state: &State, wanted: usize) -> bool {
+        state.spans >= wanted.min(self.limits.spans / 2) || state.bytes >= self.limits.bytes / 2
     }
 
     fn wait<'a>(
