@@ -258,42 +258,55 @@ impl<'a> Fields<'a> {
             match bytes.get(at) {
                 Some(b'\n') => return (fields, Some(end)),
                 Some(b'\r') if feed == at.wrapping_add(1) => return (fields, Some(end)),
-                Some(first) if may_matter(*first, bytes, at) => {
-                    if matches!(bytes.get(end), Some(b' ' | b'\t')) {
-                        continue;
+                Some(first) => {
+                    // Others are of no interest, and neither is a line that continues one of them.
+                    if let Some(name) = Name::at(*first, bytes, at) {
+                        if matches!(bytes.get(end), Some(b' ' | b'\t')) {
+                            continue;
+                        }
+                        fields.take(name, bytes.get(at..end).unwrap_or_default());
                     }
-                    fields.take(bytes.get(at..end).unwrap_or_default());
                 }
-                // Of no interest, and neither is a line that continues it.
-                _ => {}
+                None => {}
             }
             at = end;
         }
         (fields, None)
     }
 
-    /// Reads one line with its line end and its continuation lines.
+    /// Reads one line, which may have this name, with its line end and its continuation lines.
     #[inline(never)]
-    fn take(&mut self, line: &'a [u8]) {
-        if let Some(rest) = rest_of(line, b"host") {
-            self.host = self.host.or_else(|| value_of(rest));
-        } else if let Some(rest) = rest_of(line, b"content-length") {
-            if let Some(value) = self.framing_value(rest) {
-                self.length = self.length.and(value);
+    fn take(&mut self, name: Name, line: &'a [u8]) {
+        match name {
+            Name::Host => {
+                let host = || rest_of(line, b"host").and_then(value_of);
+                self.host = self.host.or_else(host);
             }
-        } else if let Some(rest) = rest_of(line, b"transfer-encoding") {
-            if let Some(value) = self.framing_value(rest) {
-                let last = value.rsplit(|b| *b == b',').next().unwrap_or_default().trim_ascii();
-                let chunked = last.eq_ignore_ascii_case(b"chunked");
-                self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+            Name::ContentLength => {
+                let rest = rest_of(line, b"content-length");
+                if let Some(value) = rest.and_then(|rest| self.framing_value(rest)) {
+                    self.length = self.length.and(value);
+                }
             }
-        } else if let Some(value) = rest_of(line, b"traceparent").and_then(value_of) {
-            self.traceparent = match self.traceparent {
-                Once::Absent => Once::Value(value),
-                Once::Value(_) | Once::Repeated => Once::Repeated,
-            };
-        } else {
-            self.upgrade |= rest_of(line, b"upgrade").and_then(value_of).is_some();
+            Name::TransferEncoding => {
+                let rest = rest_of(line, b"transfer-encoding");
+                if let Some(value) = rest.and_then(|rest| self.framing_value(rest)) {
+                    let last = value.rsplit(|b| *b == b',').next().unwrap_or_default();
+                    let chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+                    self.coding = if chunked { Coding::Chunked } else { Coding::Other };
+                }
+            }
+            Name::Traceparent => {
+                if let Some(value) = rest_of(line, b"traceparent").and_then(value_of) {
+                    self.traceparent = match self.traceparent {
+                        Once::Absent => Once::Value(value),
+                        Once::Value(_) | Once::Repeated => Once::Repeated,
+                    };
+                }
+            }
+            Name::Upgrade => {
+                self.upgrade |= rest_of(line, b"upgrade").and_then(value_of).is_some();
+            }
         }
     }
 
@@ -306,17 +319,31 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether the line at `at`, which begins with `first`, may be one of those that are read, by where
-/// its name ends.
-fn may_matter(first: u8, bytes: &[u8], at: usize) -> bool {
-    let ends =
-        |name: &[u8]| matches!(bytes.get(at.wrapping_add(name.len())), Some(b':' | b'\t'..=b' '));
-    match first | 0x20 {
-        b'h' => ends(b"host"),
-        b'c' => ends(b"content-length"),
-        b't' => ends(b"traceparent") || ends(b"transfer-encoding"),
-        b'u' => ends(b"upgrade"),
-        _ => false,
+/// Names of the lines that are read.
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Traceparent,
+    Upgrade,
+}
+
+impl Name {
+    /// What the line at `at`, which begins with `first`, may be, by where its name ends.
+    #[inline(always)]
+    fn at(first: u8, bytes: &[u8], at: usize) -> Option<Self> {
+        let ends = |name: &[u8]| {
+            matches!(bytes.get(at.wrapping_add(name.len())), Some(b':' | b'\t'..=b' '))
+        };
+        match first | 0x20 {
+            b'h' if ends(b"host") => Some(Self::Host),
+            b'c' if ends(b"content-length") => Some(Self::ContentLength),
+            b't' if ends(b"traceparent") => Some(Self::Traceparent),
+            b't' if ends(b"transfer-encoding") => Some(Self::TransferEncoding),
+            b'u' if ends(b"upgrade") => Some(Self::Upgrade),
+            _ => None,
+        }
     }
 }
 

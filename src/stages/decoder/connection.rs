@@ -278,13 +278,28 @@ impl Connection {
         engine: &mut Engine,
         out: &mut SpanBatch,
     ) {
-        let Some(message) = self.streams[dir.index()].message.take() else { return };
-        let Some((slot, serial)) = message.exchange else { return };
+        if let Some(InProgress { exchange: Some(exchange), request, .. }) =
+            self.streams[dir.index()].message.take()
+        {
+            self.over(exchange, request, at, engine, out);
+        }
+    }
+
+    /// The request, or the response, of an exchange (slot and number) ended at `at`.
+    #[inline(always)]
+    pub(super) fn over(
+        &mut self,
+        (slot, serial): (u32, u64),
+        request: bool,
+        at: KtimeNs,
+        engine: &mut Engine,
+        out: &mut SpanBatch,
+    ) {
         let Some(exchange) = engine.exchanges.get_mut(slot) else { return };
         if exchange.serial != serial {
             return;
         }
-        if message.request {
+        if request {
             exchange.request = Phase::Over;
             if exchange.response == Phase::Awaited {
                 exchange.last = exchange.last.max(at);
@@ -294,7 +309,7 @@ impl Connection {
             exchange.last = at;
         }
         let over = exchange.is_over();
-        if !message.request {
+        if !request {
             engine.leave_thread(slot, at);
         }
         if over {

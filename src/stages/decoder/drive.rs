@@ -349,15 +349,21 @@ impl Connection {
         self.advance(dir, source, consumed);
         let stream = &mut self.streams[dir.index()];
         let found = std::mem::take(&mut stream.found) && message.request;
-        let exchange = message.exchange.filter(|_| found);
-        stream.unsure = exchange.map(|(slot, serial)| (slot, serial, message.other));
+        stream.unsure = match message.exchange {
+            Some((slot, serial)) if found => Some((slot, serial, message.other)),
+            _ => None,
+        };
         stream.impatient &= self.counted;
+        if whole && here {
+            stream.message = None;
+            let last = stream.last;
+            if let Some(exchange) = message.exchange {
+                self.over(exchange, message.request, last, engine, out);
+            }
+            return;
+        }
         message.ends_at = whole.then_some(stream.at);
         stream.message = Some(message);
-        let last = stream.last;
-        if whole && here {
-            self.message_over(dir, last, engine, out);
-        }
         self.skip_in_kernel(dir, engine);
     }
 

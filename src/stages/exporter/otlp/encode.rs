@@ -73,62 +73,61 @@ fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead) {
     // The name repeats texts.
     let attributes = exported.len().saturating_mul(keys::ROOM);
     let most = FIXED_BYTES.saturating_add(attributes).saturating_add(values.text_bytes * 2);
-    let mut room = Room::behind(out, most);
-    let scope_spans = room.begin(2);
-    room.put(&[0x0a, 0]);
-    let whole = room.begin(2);
-    write_span(&mut room, batch, span, &values);
-    room.end(whole);
-    room.end(scope_spans);
-    room.close();
+    wire::append(out, most, |room| {
+        let scope_spans = room.begin(2);
+        room.put_all([0x0a, 0]);
+        let whole = room.begin(2);
+        write_span(room, batch, span, &values);
+        room.end(whole);
+        room.end(scope_spans);
+    });
 }
 
 fn write_span(out: &mut Room<'_>, batch: &SpanBatch, span: &SpanHead, values: &Values<'_>) {
     let times = &span.times;
     let first = times.request_start.min(times.start);
-    out.put(&[1 << 3 | 2, 16]);
-    out.put(&span.ctx.trace_id.0);
-    out.put(&[2 << 3 | 2, 8]);
-    out.put(&span.ctx.span_id.0);
+    out.put_all([1 << 3 | 2, 16]);
+    out.put_all(span.ctx.trace_id.0);
+    out.put_all([2 << 3 | 2, 8]);
+    out.put_all(span.ctx.span_id.0);
     if !span.ctx.parent_id.is_none() {
-        out.put(&[4 << 3 | 2, 8]);
-        out.put(&span.ctx.parent_id.0);
+        out.put_all([4 << 3 | 2, 8]);
+        out.put_all(span.ctx.parent_id.0);
     }
     write_name(out, values, span);
-    out.put(&[6 << 3, kind(span.family.kind())]);
-    out.put(&[7 << 3 | 1]);
-    out.put(&batch.clock.unix_ns(first).to_le_bytes());
-    out.put(&[8 << 3 | 1]);
-    out.put(&batch.clock.unix_ns(times.end).to_le_bytes());
+    out.put_all([6 << 3, kind(span.family.kind())]);
+    out.put_all([7 << 3 | 1]);
+    out.put_all(batch.clock.unix_ns(first).to_le_bytes());
+    out.put_all([8 << 3 | 1]);
+    out.put_all(batch.clock.unix_ns(times.end).to_le_bytes());
     for (key, presence) in span.family.exported() {
-        if let Some(value) = exported(values, *key, *presence) {
-            keys::write(out, *key, value);
+        match values.get(*key) {
+            Some(Value::Text(b"")) | None if *presence == Presence::IfKnown => {}
+            Some(Value::Text(text)) => keys::text(out, *key, text),
+            Some(Value::Int(n)) => keys::int(out, *key, n),
+            Some(Value::Bool(b)) => keys::bool(out, *key, b),
+            None if key.is_integer() => keys::int(out, *key, 0),
+            None => keys::text(out, *key, b""),
         }
     }
     match span.status {
         SpanStatus::Unset => {}
-        SpanStatus::Error => out.put(&[15 << 3 | 2, 2, 3 << 3, 2]),
+        SpanStatus::Error => out.put_all([15 << 3 | 2, 2, 3 << 3, 2]),
     }
 }
 
 /// The parts of the name that are set, joined by blanks.
 fn write_name(out: &mut Room<'_>, values: &Values<'_>, span: &SpanHead) {
-    let parts = || {
-        let keys = span.family.named_by().iter();
-        keys.map(|key| values.text(*key)).filter(|part| !part.is_empty())
-    };
-    let length = parts().map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
-    if length == 0 {
-        return;
-    }
-    out.put(&[5 << 3 | 2]);
-    out.varint(length as u64);
-    for (i, part) in parts().enumerate() {
-        if i > 0 {
-            out.put(b" ");
+    let name = out.begin(5);
+    let mut between: &[u8] = b"";
+    for key in span.family.named_by() {
+        let part = values.text(*key);
+        if !part.is_empty() {
+            out.put(std::mem::replace(&mut between, b" "));
+            out.put(part);
         }
-        out.put(part);
     }
+    out.end(name);
 }
 
 fn kind(kind: SpanKind) -> u8 {
@@ -141,7 +140,7 @@ fn kind(kind: SpanKind) -> u8 {
 
 /// A value as it goes out.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+enum Value<'a> {
     /// UTF-8.
     Text(&'a [u8]),
     Bool(bool),
@@ -189,15 +188,6 @@ impl<'a> Values<'a> {
             Some(Value::Text(text)) => text,
             _ => b"",
         }
-    }
-}
-
-fn exported<'a>(values: &Values<'a>, key: AttrKey, presence: Presence) -> Option<Value<'a>> {
-    match (values.get(key), presence) {
-        (Some(Value::Text(b"")) | None, Presence::IfKnown) => None,
-        (Some(value), _) => Some(value),
-        (None, Presence::Always) if key.is_integer() => Some(Value::Int(0)),
-        (None, Presence::Always) => Some(Value::Text(b"")),
     }
 }
 

@@ -63,85 +63,95 @@ fn fill(field: &mut [u8], n: u64) {
     }
 }
 
-/// Memory behind some bytes that is large enough for what is appended next: nothing grows.
+/// Memory that is large enough for what is written next: nothing grows.
 #[derive(Debug)]
 pub(super) struct Room<'a> {
-    out: &'a mut Vec<u8>,
-    /// Where the next byte goes.
-    at: usize,
+    rest: &'a mut [u8],
     /// Bytes of lengths that are written later.
     later: usize,
 }
 
-impl<'a> Room<'a> {
-    /// Makes room for `most` bytes behind `out`, and for the table that is copied from.
-    pub(super) fn behind(out: &'a mut Vec<u8>, most: usize) -> Self {
-        let at = out.len();
-        out.resize(at + most, 0);
-        Self { out, at, later: if most < 1 << 14 { 2 } else { LATER } }
-    }
+/// A length that is written when its content is there.
+#[derive(Debug)]
+pub(super) struct Later<'a> {
+    field: &'a mut [u8],
+    /// Room that was left behind it.
+    left: usize,
+}
 
-    /// Gives back the room that was not used.
-    pub(super) fn close(self) {
-        debug_assert!(self.at <= self.out.len(), "there was room for {}", self.out.len());
-        self.out.truncate(self.at);
+/// Appends to `out` what `write` writes, which is at most `most` bytes.
+#[inline(always)]
+pub(super) fn append(out: &mut Vec<u8>, most: usize, write: impl FnOnce(&mut Room<'_>)) {
+    let at = out.len();
+    out.resize(at + most, 0);
+    let later = if most < 1 << 14 { 2 } else { LATER };
+    let mut room = Room { rest: out.get_mut(at..).unwrap_or_default(), later };
+    write(&mut room);
+    let left = room.rest.len();
+    out.truncate(out.len() - left);
+}
+
+impl<'a> Room<'a> {
+    /// The next `n` bytes.
+    #[inline(always)]
+    fn take(&mut self, n: usize) -> &'a mut [u8] {
+        let rest = std::mem::take(&mut self.rest);
+        debug_assert!(n <= rest.len(), "no room for {n} bytes");
+        let (taken, rest) = rest.split_at_mut_checked(n).unwrap_or_default();
+        self.rest = rest;
+        taken
     }
 
     /// Appends bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        let end = self.at + bytes.len();
-        if let Some(to) = self.out.get_mut(self.at..end) {
+        let to = self.take(bytes.len());
+        if to.len() == bytes.len() {
             to.copy_from_slice(bytes);
         }
-        self.at = end;
     }
 
-    /// Appends the first `n` of some bytes; what stands behind them will be overwritten. Gives where
-    /// they stand.
-    #[inline]
-    pub(super) fn put_front<const N: usize>(&mut self, bytes: &[u8; N], n: usize) -> usize {
-        let at = self.at;
-        if let Some(to) = self.out.get_mut(at..).and_then(|to| to.first_chunk_mut()) {
-            *to = *bytes;
+    /// Appends so many bytes that the compiler knows.
+    #[inline(always)]
+    pub(super) fn put_all<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some((to, rest)) = std::mem::take(&mut self.rest).split_first_chunk_mut() {
+            *to = bytes;
+            self.rest = rest;
         }
-        self.at = at + n;
-        at
     }
 
-    /// Changes one byte.
-    #[inline]
-    pub(super) fn set(&mut self, at: usize, byte: u8) {
-        if let Some(to) = self.out.get_mut(at) {
-            *to = byte;
+    /// The next `N` bytes, of which `fill` appends the first so many as it gives; it may write more,
+    /// which will be overwritten.
+    #[inline(always)]
+    pub(super) fn put_front<const N: usize>(&mut self, fill: impl FnOnce(&mut [u8; N]) -> usize) {
+        if let Some(to) = self.rest.first_chunk_mut() {
+            let n = fill(to);
+            self.take(n);
         }
     }
 
     /// Appends a varint.
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self, mut n: u64) {
         while n >= 0x80 {
-            self.put(&[n.to_le_bytes()[0] | 0x80]);
+            self.put_all([n.to_le_bytes()[0] | 0x80]);
             n >>= 7;
         }
-        self.put(&[n.to_le_bytes()[0]]);
+        self.put_all([n.to_le_bytes()[0]]);
     }
 
-    /// Begins a length-delimited field whose length is not known yet; gives where that stands.
-    pub(super) fn begin(&mut self, field: u8) -> usize {
-        self.put(&[field << 3 | 2]);
-        let at = self.at;
-        self.at += self.later;
-        at
+    /// Begins a length-delimited field whose length is not known yet.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, field: u8) -> Later<'a> {
+        self.put_all([field << 3 | 2]);
+        let field = self.take(self.later);
+        Later { field, left: self.rest.len() }
     }
 
-    /// Ends the field whose length stands at `at`.
-    pub(super) fn end(&mut self, at: usize) {
-        let behind = at + self.later;
-        let length = self.at.saturating_sub(behind);
-        if let Some(field) = self.out.get_mut(at..behind) {
-            fill(field, length as u64);
-        }
+    /// Ends the field.
+    #[inline(always)]
+    pub(super) fn end(&mut self, Later { field, left }: Later<'_>) {
+        fill(field, (left - self.rest.len()) as u64);
     }
 }
 
