@@ -22,9 +22,7 @@ front_ends() {
 # every other live test all of it.
 commands="true"
 for name in "${LIVE_TESTS[@]}"; do
-	binary=$(cargo test --target "$TARGET" --test "$name" --no-run --message-format=json |
-		grep -o '"executable":"[^"]*/'"$name"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
-	[ -x "$binary" ] || die "the live test binary $name was not built"
+	binary=$(test_binary "$TARGET" "$name")
 	filter=
 	[ "$name" != host ] || filter="conversation every_system_call clock_step"
 	commands+="; $(printf %q "$binary") --test-threads=1 --nocapture $filter || failed=1"
