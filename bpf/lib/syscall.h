@@ -2,19 +2,7 @@
 /* The system call that the current task is inside of. */
 #pragma once
 
-struct syscall_args {
-	__u64 nr;
-	__u64 arg[5];
-};
-
-/* Each has the same NR_* and syscall_of(), named after libbpf's __TARGET_ARCH_*. */
-#if defined(__TARGET_ARCH_x86)
-#include "lib/arch/x86.h"
-#elif defined(__TARGET_ARCH_arm64)
-#include "lib/arch/arm64.h"
-#else
-#error "no system call table for this architecture"
-#endif
+#include "lib/arch.h"
 
 /* Arguments of the native system call that current is inside of. False when it is in none: its
  * return value is already set (task work, exit path), it came through another ABI, or it is a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* System calls of x86_64. */
+/* System calls and user addresses of x86_64. */
 #pragma once
 
 /* Native 64-bit numbers (arch/x86/entry/syscalls/syscall_64.tbl). */
@@ -19,6 +19,9 @@
 #define NR_PWRITEV2 328
 #define TS_COMPAT   2 /* arch/x86/include/asm/thread_info.h: 32-bit call in flight */
 #define ENOSYS	    38
+
+/* A user address is what it says. */
+#define UNTAGGED(at) ((__u64)(at))
 
 /* ax is set to -ENOSYS at entry and to the result before leaving. */
 static __always_inline bool syscall_of(const struct task_struct *task, const struct pt_regs *regs,
