@@ -27,23 +27,10 @@ fn main() -> Result<()> {
 
 fn build_object(root: &Path, out: &Path, clang: &str, vmlinux: &Path, object: &str) -> Result<()> {
     let source = root.join("bpf").join(format!("{object}.bpf.c"));
-    let args: Vec<OsString> = [
-        "-I".into(),
-        root.join("bpf").into_os_string(),
-        "-I".into(),
-        vmlinux.as_os_str().to_owned(),
-        "-I".into(),
-        libbpf_headers()?.into_os_string(),
-        "-Wall".into(),
-        "-Wextra".into(),
-        "-Wshadow".into(),
-        "-Werror".into(),
-        // bpf_tracing.h's argument macros leave casts of unused arguments behind.
-        "-Wno-unused-parameter".into(),
-        // v3 atomics and 32-bit jumps: every kernel from 5.10 on runs them.
-        "-mcpu=v3".into(),
-    ]
-    .to_vec();
+    let mut args: Vec<OsString> = vec!["--config".into(), root.join("bpf/clang.cfg").into()];
+    for include in [&root.join("bpf"), vmlinux, &libbpf_headers()?] {
+        args.extend(["-I".into(), include.into()]);
+    }
     SkeletonBuilder::new()
         .source(&source)
         .clang(clang)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* Front end `fentry` (5.5+ trampolines): exits of the socket functions, where arguments, result
- * and the advanced iterator are all at hand. */
+/* Front end `fentry` (trampolines: 5.5+, arm64 6.4+): exits of the socket functions, where
+ * arguments, result and the advanced iterator are all at hand. */
 #pragma once
 
 #include "handlers/transfer.h"

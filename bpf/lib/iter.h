@@ -21,7 +21,7 @@ static __always_inline void payload_of_msg(struct msghdr *msg, __u64 size, struc
 	switch (user_iter_of(iter)) {
 	case USER_ITER_UBUF:
 		p->kind = PAYLOAD_BUF;
-		p->base = (__u64)BPF_CORE_READ(iter, ubuf) + offset - advanced;
+		p->base = UNTAGGED(BPF_CORE_READ(iter, ubuf)) + offset - advanced;
 		return;
 	case USER_ITER_IOVEC:
 		break;

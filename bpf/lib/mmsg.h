@@ -26,7 +26,7 @@ static __always_inline void payload_of_msghdr(__u64 msghdr, struct payload *p)
 		return;
 	}
 	p->kind = PAYLOAD_USER_IOV;
-	p->iov = v.iov;
+	p->iov = UNTAGGED(v.iov);
 	p->segments = v.len;
 	payload_simplify(p);
 }

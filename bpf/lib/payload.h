@@ -2,6 +2,7 @@
 /* Where the bytes of one socket call lie in the caller's memory, and copying them out. */
 #pragma once
 
+#include "lib/arch.h"
 #include "lib/bound.h"
 
 /* Where a hook finds the buffer of the call that it sees. */
@@ -36,10 +37,14 @@ struct payload_copy {
 static __always_inline bool payload_segment(const struct payload *p, __u32 i, struct iovec *seg)
 {
 	const void *at = (const void *)(p->iov + i * sizeof(struct iovec));
+	long err;
 
 	if (p->kind == PAYLOAD_KERNEL_IOV)
-		return bpf_probe_read_kernel(seg, sizeof(*seg), at) == 0;
-	return bpf_probe_read_user(seg, sizeof(*seg), at) == 0;
+		err = bpf_probe_read_kernel(seg, sizeof(*seg), at);
+	else
+		err = bpf_probe_read_user(seg, sizeof(*seg), at);
+	seg->iov_base = (void *)UNTAGGED(seg->iov_base);
+	return err == 0;
 }
 
 /* One segment is a buffer. */

@@ -163,20 +163,20 @@ fn unix_sockets_are_connections_like_any_other() {
 #[test]
 fn the_calls_of_a_32_bit_process_are_never_misread() {
     let name = "the_calls_of_a_32_bit_process_are_never_misread";
-    let Some(_turn) = enter(name, &[Need::App("ia32")]) else { return };
+    let Some(_turn) = enter(name, &[Need::App("bits32")]) else { return };
     // A kernel without 32-bit support cannot run it at all.
-    if Command::new(app("ia32")).status().is_err() {
+    if Command::new(app("bits32")).status().is_err() {
         crate::report("this kernel runs no 32-bit programs");
         return;
     }
     let server = servers::httpd("threads");
     let agent = Agent::start(&[EVERYTHING]);
-    let mut client = Command::new(app("ia32"));
-    servers::run(client.arg(server.port.to_string()).args(["ia32", "10"]));
+    let mut client = Command::new(app("bits32"));
+    servers::run(client.arg(server.port.to_string()).args(["bits32", "10"]));
     let at = |s: &Span| s.host_port == server.port.to_string();
     let outcome = agent.stop_after(10, |s| at(s) && s.is_server());
     let spans: Vec<_> = outcome.spans.into_iter().filter(at).collect();
-    let mut wanted: Vec<_> = (0..10).map(|i| format!("server GET /ia32-{i} 200")).collect();
+    let mut wanted: Vec<_> = (0..10).map(|i| format!("server GET /bits32-{i} 200")).collect();
     wanted.sort();
     let (server_side, client_side): (Vec<_>, Vec<_>) = spans.into_iter().partition(Span::is_server);
     assert_eq!(lines(&server_side, ""), wanted);

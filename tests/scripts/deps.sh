@@ -1,10 +1,12 @@
 #!/bin/bash
-# Installs what is missing, and says what: deps.sh GROUP...   (build test vm reach)
+# Installs what is missing, and says what: deps.sh GROUP...   (build test vm reach arm64 arm64-vm)
 #
 #   build  clang and what libbpf-sys needs to compile libbpf, libelf and zlib from source
 #   test   servers, clients and languages that the host tests and the demo run
 #   vm     QEMU and virtme-ng
 #   reach  further servers and languages, which only `make test-reach` runs
+#   arm64  what builds obi for arm64 on another machine, and runs it there (QEMU's user mode);
+#          with -vm, what boots an arm64 kernel
 #
 # Debian packages are installed with apt, as root; Python packages go into <deps>/venv. What is
 # there already, however it came, is left alone.
@@ -29,6 +31,14 @@ VM="
 REACH="
 	apache2=apache2-bin haproxy=haproxy puma=puma php8.2=php8.2-cli php-fpm8.2=php8.2-fpm
 	javac=openjdk-17-jdk-headless"
+ARM64="
+	aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu
+	/usr/aarch64-linux-gnu/lib/libc.a=libc6-dev-arm64-cross
+	qemu-aarch64-static=qemu-user-static"
+ARM64_VM="
+	qemu-system-aarch64=qemu-system-arm arm-linux-gnueabi-gcc=gcc-arm-linux-gnueabi
+	busybox=busybox-static depmod=kmod
+	/usr/share/keyrings/debian-archive-keyring.gpg=debian-archive-keyring"
 
 present() { # present COMMAND-OR-FILE
 	case $1 in
@@ -84,6 +94,13 @@ rust() {
 	command -v cargo >/dev/null || die "no cargo in PATH: install a Rust toolchain first (rustup, 1.90 or newer)"
 }
 
+rust_target() { # rust_target TARGET: Rust's standard library for it
+	[ ! -d "$(rustc --print target-libdir --target "$1")" ] || return 0
+	command -v rustup >/dev/null || die "no rustup: install Rust's standard library for $1 yourself"
+	say "rustup target add $1"
+	rustup --quiet target add "$1"
+}
+
 [ $# -gt 0 ] || set -- build test vm
 for group in "$@"; do
 	case $group in
@@ -112,6 +129,17 @@ for group in "$@"; do
 		# shellcheck disable=SC2046
 		install_packages $(missing_packages "$REACH")
 		;;
-	*) die "unknown group $group: build, test, vm, reach" ;;
+	arm64)
+		[ "$TARGET" != "$ARM64_TARGET" ] || die "this machine is arm64: make build"
+		rust
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$ARM64")
+		rust_target "$ARM64_TARGET"
+		;;
+	arm64-vm)
+		# shellcheck disable=SC2046
+		install_packages $(missing_packages "$ARM64_VM")
+		;;
+	*) die "unknown group $group: build, test, vm, reach, arm64, arm64-vm" ;;
 	esac
 done

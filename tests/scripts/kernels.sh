@@ -5,8 +5,13 @@
 # runs on a source list, package lists and a cache of our own. Archives move, so each series is
 # the newest one its Debian suite has, and the exact version is printed. Signatures are checked
 # with Debian's keyring.
+#
+# KERNEL_ARCH=arm64 (a Debian architecture) takes another machine's kernels, which go to
+# <deps>/kernels/SERIES-arm64.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+
+ARCH=${KERNEL_ARCH:-$(dpkg --print-architecture)}
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -36,7 +41,8 @@ apt_own() { # apt_own DIR COMMAND ARGS...: apt on the files under DIR only
 	"$command" -qq \
 		-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts="$dir/none" \
 		-o Dir::State="$dir/state" -o Dir::State::status="$dir/status" \
-		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@"
+		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root \
+		-o APT::Architecture="$ARCH" -o APT::Architectures="$ARCH" "$@"
 }
 
 prepare_apt() { # prepare_apt DIR SUITE
@@ -52,19 +58,19 @@ prepare_apt() { # prepare_apt DIR SUITE
 # The packages that hold the kernel image and its modules: what the meta package leads to, down
 # to those that carry files (7.2 splits them in linux-binary-… and linux-modules-…).
 kernel_packages() { # kernel_packages DIR
-	apt_own "$1" apt-cache depends --recurse --important "linux-image-$(dpkg --print-architecture)" |
+	apt_own "$1" apt-cache depends --recurse --important "linux-image-$ARCH" |
 		grep -oE '^linux-(image|binary|modules)-[0-9][^ ]*' | grep -v -- '-cloud-' | sort -u
 }
 
 unpack() { # unpack SERIES
 	local series=$1 suite dir out version release
 	suite=$(suite_of "$series")
-	out=$DEPS/kernels/$series
+	out=$(kernel_dir "$series")
 	if [ -s "$out/version" ] && [ -z "${REFRESH:-}" ]; then
 		say "kernel $series: $(cat "$out/version") (unpacked earlier)"
 		return
 	fi
-	dir=$DEPS/apt/$series
+	dir=$DEPS/apt/$(basename "$out")
 	rm -rf "$out" "$dir"
 	mkdir -p "$out" "$dir/debs"
 	say "kernel $series: fetching Debian $suite's package into $out (nothing is installed)"
@@ -91,6 +97,12 @@ unpack() { # unpack SERIES
 	echo "$release (Debian $version)" >"$out/version"
 	say "kernel $series: $(cat "$out/version")"
 	rm -rf "$dir"
+}
+
+kernel_dir() { # kernel_dir SERIES
+	local foreign=-$ARCH
+	[ "$ARCH" != "$(dpkg --print-architecture)" ] || foreign=
+	echo "$DEPS/kernels/$1$foreign"
 }
 
 image_of() { # image_of DIR RELEASE

@@ -4,6 +4,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What the scripts fetch goes here; ignored by git, removed by `make clean-deps`.
 DEPS=${OBI_DEPS:-$ROOT/.deps}
 TARGET=$(uname -m)-unknown-linux-gnu
+# Built on any machine by `make build-arm64`.
+ARM64_TARGET=aarch64-unknown-linux-gnu
 
 say() { echo "== $*" >&2; }
 
@@ -17,3 +19,18 @@ LIVE_TESTS=()
 for name in host kernel; do
 	[ ! -e "$ROOT/tests/$name/main.rs" ] || LIVE_TESTS+=("$name")
 done
+
+# Cargo's linker for another machine's target. Crates that compile C find the compiler themselves.
+use_linker_of() { # use_linker_of TARGET
+	local name=${1^^}
+	[ "$1" = "$TARGET" ] || export "CARGO_TARGET_${name//-/_}_LINKER=${1%%-*}-linux-gnu-gcc"
+}
+
+# Builds a test binary and prints where it is.
+test_binary() { # test_binary TARGET NAME
+	local binary
+	binary=$(cargo test --target "$1" --test "$2" --no-run --message-format=json |
+		grep -o '"executable":"[^"]*/'"$2"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
+	[ -x "$binary" ] || die "the test binary $2 was not built"
+	echo "$binary"
+}

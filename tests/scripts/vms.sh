@@ -18,13 +18,8 @@ front_ends() {
 [ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
 "$ROOT/tests/scripts/apps.sh"
 
-# binary NAME: the live test NAME, built.
-binary() {
-	local file
-	file=$(cargo test --target "$TARGET" --test "$1" --no-run --message-format=json |
-		grep -o '"executable":"[^"]*/'"$1"'-[^"]*"' | tail -n 1 | cut -d'"' -f4)
-	[ -x "$file" ] || die "the live test binary $1 was not built"
-	printf %q "$file"
+binary() { # binary NAME: the live test, as a word of the shell
+	printf %q "$(test_binary "$TARGET" "$1")"
 }
 
 # Of `host`, what every front end must tell alike and what sets the clock, by each front end; of

@@ -132,7 +132,8 @@ fn front_end(front_end: FrontEnd) -> Check {
         ),
         FrontEnd::Fentry => (
             "socket calls by function exits",
-            "needs trampolines: a kernel from 5.5 on with CONFIG_FUNCTION_TRACER and BPF JIT",
+            "needs trampolines: a kernel from 5.5 on (arm64: 6.4) with CONFIG_FUNCTION_TRACER and \
+             BPF JIT",
         ),
         FrontEnd::Kprobe => (
             "socket calls by probes at function entries",

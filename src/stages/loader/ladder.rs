@@ -24,7 +24,7 @@ use super::skel::agent::{AgentSkel, AgentSkelBuilder, OpenAgentSkel};
 pub enum FrontEnd {
     /// Typed raw tracepoints `sock_send_length` and `sock_recv_length` (6.3+).
     Tracepoint,
-    /// Exits of the socket functions through trampolines (5.5+).
+    /// Exits of the socket functions through trampolines (5.5+, arm64 6.4+).
     Fentry,
     /// Entries of the socket functions and of what they call, by kprobes.
     Kprobe,

@@ -1,32 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A 32-bit process that makes requests with 32-bit system calls: ia32 PORT PREFIX COUNT
+/* A 32-bit process that makes requests with 32-bit system calls: bits32 PORT PREFIX COUNT
  *
  * Freestanding, so that no 32-bit library is needed. Odd requests go out by sendto, even ones by
- * write; the numbers of these calls mean others to a 64-bit kernel table.
+ * write; the numbers of these calls mean others to a 64-bit kernel table. For i386 and arm.
  */
 enum {
 	NR_EXIT = 1,
 	NR_READ = 3,
 	NR_WRITE = 4,
 	NR_CLOSE = 6,
+#if defined(__i386__)
 	NR_SOCKET = 359,
 	NR_CONNECT = 362,
 	NR_SENDTO = 369,
 	NR_RECVFROM = 371
+#elif defined(__arm__)
+	NR_SOCKET = 281,
+	NR_CONNECT = 283,
+	NR_SENDTO = 290,
+	NR_RECVFROM = 292
+#endif
 };
 
+/* The last three arguments of sendto and recvfrom (flags, address, its size) are 0. */
 static long call(long number, long a, long b, long c)
 {
+#if defined(__i386__)
 	long result;
 
-	/* The last three arguments of sendto and recvfrom (flags, address, its size) are 0. ebp
-	 * is the frame pointer, so it is saved around the call.
-	 */
+	/* ebp is the frame pointer, so it is saved around the call. */
 	asm volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
 		     : "=a"(result)
 		     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(0), "D"(0)
 		     : "memory");
 	return result;
+#elif defined(__arm__)
+	register long r0 asm("r0") = a, r1 asm("r1") = b, r2 asm("r2") = c, r3 asm("r3") = 0;
+	register long r4 asm("r4") = 0, r5 asm("r5") = 0, r7 asm("r7") = number;
+
+	asm volatile("svc #0"
+		     : "+r"(r0)
+		     : "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5), "r"(r7)
+		     : "memory");
+	return r0;
+#endif
 }
 
 static void quit(int status)
@@ -65,7 +82,7 @@ static void ask(int fd, const char *prefix, unsigned int i)
 	char *end = append(append(buffer, "GET /"), prefix);
 
 	end = append_number(append(end, "-"), i);
-	end = append(end, " HTTP/1.1\r\nHost: ia32\r\n\r\n");
+	end = append(end, " HTTP/1.1\r\nHost: bits32\r\n\r\n");
 
 	long size = end - buffer;
 
@@ -81,7 +98,8 @@ __attribute__((used)) void start(long argc, char **argv)
 		quit(2);
 
 	unsigned int port = number(argv[1]);
-	unsigned char address[16] = {2, 0, port >> 8, port & 255, 127, 0, 0, 1};
+	/* AF_INET, the port, 127.0.0.1; in words, because for bytes gcc calls memset. */
+	unsigned int address[4] = {2 | (unsigned int)__builtin_bswap16(port) << 16, 0x0100007f};
 	long fd = call(NR_SOCKET, 2, 1, 0);
 
 	if (call(NR_CONNECT, fd, (long)address, sizeof(address)) != 0)
@@ -93,5 +111,9 @@ __attribute__((used)) void start(long argc, char **argv)
 	quit(0);
 }
 
+#if defined(__i386__)
 asm(".globl _start\n_start: mov %esp, %eax; lea 4(%eax), %edx; mov (%eax), %ecx\n"
     "and $-16, %esp; sub $8, %esp; push %edx; push %ecx; call start\n");
+#elif defined(__arm__)
+asm(".globl _start\n_start: ldr r0, [sp]; add r1, sp, #4; bic sp, sp, #7; bl start\n");
+#endif
