@@ -149,7 +149,7 @@ fn files() -> tempfile::TempDir {
     dir
 }
 
-/// lighttpd with the script for what has no length.
+/// lighttpd with the script for what has no length. It would take up a client's offer of HTTP/2.
 #[track_caller]
 fn lighttpd() -> Server {
     let (dir, port) = (files(), free_port());
@@ -162,6 +162,7 @@ fn lighttpd() -> Server {
          server.errorlog = \"{at}/error.log\"\n\
          server.max-keep-alive-requests = 100000\n\
          server.stream-response-body = 2\n\
+         server.feature-flags = (\"server.h2c\" => \"disable\")\n\
          accesslog.filename = \"{at}/{LOG}\"\n\
          accesslog.format = \"%r %s %{{Content-Length}}o %{{Content-Length}}i 0 0\"\n\
          url.rewrite-once = (\"^/(small|large)/\" => \"/$1\",\n\
@@ -268,8 +269,8 @@ pub(crate) fn haproxy(backend: &str) -> Server {
     let (dir, port) = (scratch(), free_port());
     let configuration = format!(
         "global\n  log stdout format raw local0 info\n\
-         defaults\n  mode http\n  log global\n  timeout client 60s\n  timeout server 60s\n\
-         \x20 timeout connect 10s\n\
+         defaults\n  mode http\n  log global\n  option dontlognull\n\
+         \x20 timeout client 60s\n  timeout server 60s\n  timeout connect 10s\n\
          frontend front\n  bind 127.0.0.1:{port}\n  default_backend back\n\
          \x20 declare capture request len 20\n  declare capture response len 20\n\
          \x20 http-request capture req.hdr(content-length) id 0\n\
