@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::clients::{JAVA_APPS, java};
@@ -25,16 +25,17 @@ pub(super) struct Site {
     behind: Option<Server>,
 }
 
-/// Its log, among its files.
-const LOG: &str = "access.log";
+/// The log of each, among its files.
+pub(super) const LOG: &str = "access.log";
 
 impl Site {
     fn new(server: Server) -> Self {
         Self { server, behind: None }
     }
 
-    pub(super) fn log(&self) -> PathBuf {
-        self.server.file(LOG)
+    /// The server that it asks in turn by HTTP, if there is one.
+    pub(super) fn backend(&self) -> Option<&Server> {
+        self.behind.as_ref().filter(|server| server.port != 0)
     }
 
     /// A server that logs to the file that `$ACCESS_LOG` names.
