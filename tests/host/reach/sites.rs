@@ -178,7 +178,8 @@ fn lighttpd() -> Server {
 /// Where Debian keeps Apache's modules.
 const APACHE_MODULES: &str = "/usr/lib/apache2/modules";
 
-/// Apache with this multi-processing module and this way to run scripts.
+/// Apache with this multi-processing module and this way to run scripts. Processes that it has too
+/// many of it would wake by requests of its own.
 #[track_caller]
 fn apache(processes: &str, scripts: &str) -> Server {
     let (dir, port) = (files(), free_port());
@@ -200,6 +201,9 @@ fn apache(processes: &str, scripts: &str) -> Server {
          KeepAliveTimeout 60\n\
          AliasMatch \"^/(small|large)/\" \"{at}/$1\"\n\
          ScriptAliasMatch \"^/(chunks|stream|echo)/\" \"{at}/site.cgi\"\n\
+         <IfModule mpm_prefork_module>\n\
+         MaxSpareServers 256\n\
+         </IfModule>\n\
          <IfModule cgid_module>\n\
          ScriptSock {at}/cgid\n\
          </IfModule>\n\
