@@ -28,6 +28,5 @@ struct self_record abi_self_record = {};
 struct verdict abi_verdict = {};
 struct selection abi_selection = {};
 struct judgement abi_judgement = {};
-struct end_key abi_end_key = {};
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -257,14 +257,6 @@ struct judgement {
 	__u32 _pad;
 };
 
-/* own_ends: the agent's end of one of its connections, as the other side sees its peer. */
-struct end_key {
-	__u8 addr[16];
-	__u16 port;
-	__u16 _pad;
-	__u32 netns_any; /* always 0: the same address may be seen from another namespace */
-};
-
 #pragma clang diagnostic pop
 
 _Static_assert(sizeof(struct event_header) == 32, "wire constant");

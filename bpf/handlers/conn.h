@@ -2,17 +2,16 @@
 /* A connection's beginning and end. */
 #pragma once
 
-#include "maps/own_ends.h"
+#include "maps/own_conns.h"
 #include "lib/conn_store.h"
 
-static __always_inline bool peer_is_agent(struct sock *sk)
+/* Whether these are the sequence numbers of a connection that the agent opened. On its side, its
+ * SYN counts as the first byte. */
+static __always_inline bool peer_is_agent(const __u32 base[2])
 {
-	struct end_key key = {};
+	struct own_key key = {{base[DATA_DIRECTION_RECV] - 1, base[DATA_DIRECTION_SEND]}};
 
-	if (sock_is_unix(sk))
-		return false;
-	sock_remote(sk, key.addr, &key.port);
-	return bpf_map_lookup_elem(&own_ends, &key) != NULL;
+	return bpf_map_lookup_elem(&own_conns, &key) != NULL;
 }
 
 /* The TCP socket that tells the connection's positions; NULL where the hooks count them. */
@@ -48,10 +47,10 @@ static __always_inline struct conn *conn_adopt(struct sock *sk, __u8 dir, __u32 
 	struct tcp_sock *tp = sock_tcp(sk);
 	struct conn init = {.id = conn_new_id(sk), .flags = flags};
 
-	if (peer_is_agent(sk))
-		init.flags |= CONN_FLAG_PEER_IS_AGENT;
 	if (tp) {
 		tcp_bases(tp, init.base);
+		if (peer_is_agent(init.base))
+			init.flags |= CONN_FLAG_PEER_IS_AGENT;
 		conn_positions(tp, &init, init.open_pos);
 		init.open_pos[dir & 1] -= moved;
 		if (CFG(untyped))
@@ -159,7 +158,8 @@ static __always_inline void emit_conn_end(struct sock *sk, struct conn *conn, en
 		stat_inc(stats, HOOK_STAT_CONN_CLOSED);
 }
 
-/* The agent's own connect: mark the socket now, its end is known once it is established. */
+/* The agent's own connect: mark the socket now, its sequence numbers are known once it is
+ * established. */
 static __always_inline void handle_own_connect(struct sock *sk)
 {
 	struct conn init = {.flags = CONN_FLAG_OWN};
@@ -167,16 +167,22 @@ static __always_inline void handle_own_connect(struct sock *sk)
 	conn_create(sk, &init);
 }
 
-static __always_inline void own_end_set(struct sock *sk, bool present)
+/* One of the agent's own connections is established or closed. */
+static __always_inline void own_conn_state(struct sock *sk, struct conn *conn, int state)
 {
-	struct end_key key = {};
+	struct tcp_sock *tp = sock_tcp(sk);
+	struct own_key key = {};
 	__u32 one = 1;
 
-	sock_local(sk, key.addr, &key.port);
-	if (present)
-		bpf_map_update_elem(&own_ends, &key, &one, BPF_ANY);
-	else
-		bpf_map_delete_elem(&own_ends, &key);
+	if (state == TCP_ESTABLISHED_ && tp)
+		tcp_bases(tp, conn->base);
+	__builtin_memcpy(key.base, conn->base, sizeof(key.base));
+	if (state == TCP_ESTABLISHED_) {
+		bpf_map_update_elem(&own_conns, &key, &one, BPF_ANY);
+	} else if (state == TCP_CLOSE_) {
+		bpf_map_delete_elem(&own_conns, &key);
+		conn_drop(sk);
+	}
 }
 
 struct state_args {
@@ -199,10 +205,7 @@ static __always_inline int handle_conn_state(const struct state_args *a)
 	if (!conn)
 		return 0;
 	if (conn->flags & CONN_FLAG_OWN) {
-		if (a->newstate == TCP_ESTABLISHED_ || a->newstate == TCP_CLOSE_)
-			own_end_set(a->sk, a->newstate == TCP_ESTABLISHED_);
-		if (a->newstate == TCP_CLOSE_)
-			conn_drop(a->sk);
+		own_conn_state(a->sk, conn, a->newstate);
 		return 0;
 	}
 	if (a->newstate == TCP_ESTABLISHED_)

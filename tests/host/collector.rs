@@ -46,6 +46,7 @@ impl Told {
 pub(crate) struct Collector {
     pub(crate) port: u16,
     told: Arc<Mutex<Vec<Told>>>,
+    clients: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Collector {
@@ -53,14 +54,16 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&told);
+        let clients = Arc::new(Mutex::new(Vec::new()));
+        let (all, from) = (Arc::clone(&told), Arc::clone(&clients));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, all) = (stream.unwrap(), Arc::clone(&all));
+                from.lock().unwrap().push(stream.peer_addr().unwrap().port());
                 std::thread::spawn(move || while take(&stream, &all).is_some() {});
             }
         });
-        Self { port, told }
+        Self { port, told, clients }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -75,6 +78,11 @@ impl Collector {
     /// How much came so far.
     pub(crate) fn count(&self) -> usize {
         self.told.lock().unwrap().len()
+    }
+
+    /// The ports of those that connected so far.
+    pub(crate) fn clients(&self) -> Vec<u16> {
+        self.clients.lock().unwrap().clone()
     }
 
     /// What is to be set so that an agent exports here at once.

@@ -24,19 +24,20 @@ const CLIENT_PORT: u16 = 40_001;
 struct Network {
     namespace: File,
     server: Server,
+    client_port: u16,
 }
 
 impl Network {
-    fn with_server(service: &str) -> Self {
+    fn with_server(service: &str, client_port: u16) -> Self {
         let set_up = || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             servers::run(Command::new("ip").args(["link", "set", "lo", "up"]));
             let mut command = Command::new(app("httpd"));
             command.arg(SERVER_PORT.to_string()).arg("threads").env("OTEL_SERVICE_NAME", service);
             let server = Server::start(SERVER_PORT, &mut command);
-            let range = format!("{CLIENT_PORT} {CLIENT_PORT}");
+            let range = format!("{client_port} {client_port}");
             fs::write("/proc/sys/net/ipv4/ip_local_port_range", range).unwrap();
-            Self { namespace: File::open("/proc/thread-self/ns/net").unwrap(), server }
+            Self { namespace: File::open("/proc/thread-self/ns/net").unwrap(), server, client_port }
         };
         std::thread::scope(|scope| scope.spawn(set_up).join().unwrap())
     }
@@ -45,7 +46,7 @@ impl Network {
         let connect = || {
             setns(&self.namespace, CloneFlags::CLONE_NEWNET).unwrap();
             let client = Client::connect(SERVER_PORT).unwrap();
-            assert_eq!(client.local_port(), CLIENT_PORT);
+            assert_eq!(client.local_port(), self.client_port);
             client
         };
         std::thread::scope(|scope| scope.spawn(connect).join().unwrap())
@@ -73,9 +74,9 @@ fn connections_with_the_same_addresses_in_two_networks_are_two_connections() {
     let mut variables = collector.variables(&url).to_vec();
     variables.push(("OTEL_EBPF_OPEN_PORT", &port));
     // One server before the agent, one after.
-    let blue = Network::with_server("blue");
+    let blue = Network::with_server("blue", CLIENT_PORT);
     let agent = Agent::start(&variables);
-    let green = Network::with_server("green");
+    let green = Network::with_server("green", CLIENT_PORT);
     let mut wanted = Vec::new();
     let mut clients = [("blue", &blue), ("green", &green)]
         .map(|(service, network)| (service, network.server.pid(), network.connect()));
@@ -88,6 +89,28 @@ fn connections_with_the_same_addresses_in_two_networks_are_two_connections() {
     }
     agent.stop_after(wanted.len(), |_| true);
     assert_eq!(described(&collector.told()), sorted(wanted));
+}
+
+#[test]
+fn a_client_with_the_address_and_port_of_the_agent_is_seen() {
+    let name = "a_client_with_the_address_and_port_of_the_agent_is_seen";
+    let Some(_turn) = enter(name, &[Need::App("httpd"), Need::Command("ip")]) else { return };
+    let collector = Collector::start();
+    let (url, port) = (collector.url(), SERVER_PORT.to_string());
+    let mut variables = collector.variables(&url).to_vec();
+    variables.push(("OTEL_EBPF_OPEN_PORT", &port));
+    let blue = Network::with_server("blue", CLIENT_PORT);
+    let agent = Agent::start(&variables);
+    // The agent keeps the connection over which it tells of this.
+    assert_eq!(blue.connect().ask("GET", "/before", b"").unwrap(), 200);
+    eventually("the span is told", || collector.count() == 1);
+    let green = Network::with_server("green", collector.clients().pop().unwrap());
+    assert_eq!(green.connect().ask("GET", "/beside", b"").unwrap(), 200);
+    agent.stop_after(2, |_| true);
+    let [blue, green] = [&blue, &green].map(|network| network.server.pid());
+    let host = host_name();
+    let wanted = [format!("blue {host}:{blue} /before"), format!("green {host}:{green} /beside")];
+    assert_eq!(described(&collector.told()), wanted);
 }
 
 /// The id of process `pid` in its own namespace.

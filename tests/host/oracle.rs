@@ -12,6 +12,7 @@ pub(crate) struct LogLine {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) status: String,
+    /// `-` in chunks: nginx would count the sizes of the chunks with it.
     pub(crate) body_sent: String,
     /// `-` without one.
     pub(crate) content_length: String,

@@ -170,7 +170,8 @@ fn configure_nginx(dir: &Path, port: u16, workers: usize, locations: &str) -> Pa
         "daemon off;\nuser root;\nworker_processes {workers};\npid {at}/pid;\n\
          worker_rlimit_nofile 16384;\nerror_log {at}/error.log warn;\n\
          events {{ worker_connections 16384; }}\nhttp {{\n\
-         log_format oracle '$request_method $request_uri $status $body_bytes_sent \
+         map $sent_http_transfer_encoding $body {{ chunked -; default $body_bytes_sent; }}\n\
+         log_format oracle '$request_method $request_uri $status $body \
          $content_length $request_length $request_time';\n\
          access_log {at}/access.log oracle buffer=256k flush=1s;\n{temporary}\
          default_type text/plain;\nkeepalive_requests 100000000;\nkeepalive_timeout 300;\n\

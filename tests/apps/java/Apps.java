@@ -60,6 +60,10 @@ final class Apps {
         int sent = exchange.getRequestBody().readAllBytes().length;
         Answer answer = Answer.to(path, sent);
         boolean empty = method.equals("HEAD");
+        if (empty && answer.count == 1) {
+            // The server puts in no length itself where there is no body.
+            exchange.getResponseHeaders().set("Content-Length", String.valueOf(answer.size));
+        }
         // No body is -1, a chunked one 0.
         exchange.sendResponseHeaders(
                 answer.status, empty ? -1 : answer.count == 1 ? answer.size : 0);

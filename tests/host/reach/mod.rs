@@ -31,10 +31,11 @@ use crate::agent::{Agent, Span};
 use crate::collector::{Collector, Told};
 use crate::hard::sorted;
 use crate::oracle::{LogLine, parse_log};
+use crate::servers::{self, Server};
 use crate::turn::{Need, enter, scratch};
-use crate::{eventually, report, servers};
+use crate::{eventually, report};
 use clients::Client;
-use sites::{Kind, Site};
+use sites::{Kind, LOG, Site};
 
 /// Requests of `hey`, of [`AT_ONCE`] connections.
 const HURRIED: usize = 640;
@@ -88,7 +89,8 @@ fn hold(test: &str, kind: &Kind, client: &Client) {
         let agent = Agent::start(&variables);
         let site = early.unwrap_or_else(kind.start);
         let asked = ask(&site, client);
-        let logged = complete(&site, &asked);
+        let logged = complete(&site.server, &asked);
+        let handed_on = site.backend().map(|server| complete(server, &asked));
         let ours = |s: &Span| s.host_port == site.server.port.to_string();
         let outcome = agent.stop_after(logged.len() + asked.len(), ours);
         report(&format!(
@@ -97,8 +99,17 @@ fn hold(test: &str, kind: &Kind, client: &Client) {
             asked.len(),
             outcome.ledger.drops().1
         ));
-        let wanted = [(kind.exes[0], "server", &logged), (client.exe, "client", &asked)];
-        compare(&site, &collector.told(), wanted);
+        let (told, answers) = (collector.told(), kind.exes[0]);
+        let logs = [(answers, "server", &logged), (client.exe, "client", &asked)];
+        for span in compare(&site.server, &told, &logs) {
+            assert!(!span.has_parent, "nobody else's child: {span:?}");
+        }
+        if let (Some(backend), Some(lines)) = (site.backend(), &handed_on) {
+            compare(backend, &told, &[(answers, "client", lines)]);
+        }
+        let inner = |s: &&Told| s.attribute("server.address").is_some_and(|a| site.is_inner(a));
+        let strays: Vec<_> = told.iter().filter(inner).collect();
+        assert!(strays.is_empty(), "that was no HTTP: {strays:?}");
     }
 }
 
@@ -123,9 +134,9 @@ fn ask(site: &Site, client: &Client) -> Vec<LogLine> {
 
 /// The server's log, once it has a line for each request. What it does not know about a body, the
 /// client does.
-fn complete(site: &Site, told: &[LogLine]) -> Vec<LogLine> {
+fn complete(server: &Server, told: &[LogLine]) -> Vec<LogLine> {
     let wanted = told.len() + HURRIED;
-    let log = site.log();
+    let log = server.file(LOG);
     let text = || fs::read_to_string(&log).unwrap();
     eventually("the server has logged every request", || text().lines().count() >= wanted);
     let by_path: HashMap<_, _> = told.iter().map(|line| (line.path.as_str(), line)).collect();
@@ -149,17 +160,23 @@ fn complete(site: &Site, told: &[LogLine]) -> Vec<LogLine> {
     lines
 }
 
-/// Spans must say what the log of the server and that of the client say, and no more.
-fn compare(site: &Site, told: &[Told], logs: [(Need, &str, &Vec<LogLine>); 2]) {
+/// The spans of calls to `server`, which must say what the logs of those that are observed say, and
+/// no more.
+fn compare<'a>(
+    server: &Server,
+    told: &'a [Told],
+    logs: &[(Need, &str, &Vec<LogLine>)],
+) -> Vec<&'a Told> {
     let mut wanted = Vec::new();
     for (exe, role, lines) in logs {
-        let service = service(exe);
+        let service = service(*exe);
         wanted.extend(lines.iter().map(|line| format!("{role} {service} {}", line.said())));
     }
-    let port = site.server.port.to_string();
+    let port = server.port.to_string();
+    let mut spans: Vec<_> = told.iter().collect();
+    spans.retain(|span| span.attribute("server.port") == Some(port.as_str()));
     let (mut found, mut sizeless) = (Vec::new(), 0);
-    for span in told.iter().filter(|s| s.attribute("server.port") == Some(port.as_str())) {
-        assert!(!span.has_parent, "nobody else's child: {span:?}");
+    for span in &spans {
         let mut line = line_of(span);
         sizeless += usize::from(complete_span(&mut line));
         let role = if span.is_server { "server" } else { "client" };
@@ -171,9 +188,7 @@ fn compare(site: &Site, told: &[Told], logs: [(Need, &str, &Vec<LogLine>); 2]) {
         missing.is_empty() && surplus.is_empty(),
         "lines without a span: {missing:#?}\nspans without a line: {surplus:#?}"
     );
-    let inner = |s: &&Told| s.attribute("server.address").is_some_and(|a| site.is_inner(a));
-    let strays: Vec<_> = told.iter().filter(inner).collect();
-    assert!(strays.is_empty(), "that was no HTTP: {strays:?}");
+    spans
 }
 
 /// What a span says whose body has no known size.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::clients::{JAVA_APPS, java};
@@ -25,16 +25,17 @@ pub(super) struct Site {
     behind: Option<Server>,
 }
 
-/// Its log, among its files.
-const LOG: &str = "access.log";
+/// The log of each, among its files.
+pub(super) const LOG: &str = "access.log";
 
 impl Site {
     fn new(server: Server) -> Self {
         Self { server, behind: None }
     }
 
-    pub(super) fn log(&self) -> PathBuf {
-        self.server.file(LOG)
+    /// The server that it asks in turn by HTTP, if there is one.
+    pub(super) fn backend(&self) -> Option<&Server> {
+        self.behind.as_ref().filter(|server| server.port != 0)
     }
 
     /// A server that logs to the file that `$ACCESS_LOG` names.
@@ -149,7 +150,7 @@ fn files() -> tempfile::TempDir {
     dir
 }
 
-/// lighttpd with the script for what has no length.
+/// lighttpd with the script for what has no length. It would take up a client's offer of HTTP/2.
 #[track_caller]
 fn lighttpd() -> Server {
     let (dir, port) = (files(), free_port());
@@ -162,6 +163,7 @@ fn lighttpd() -> Server {
          server.errorlog = \"{at}/error.log\"\n\
          server.max-keep-alive-requests = 100000\n\
          server.stream-response-body = 2\n\
+         server.feature-flags = (\"server.h2c\" => \"disable\")\n\
          accesslog.filename = \"{at}/{LOG}\"\n\
          accesslog.format = \"%r %s %{{Content-Length}}o %{{Content-Length}}i 0 0\"\n\
          url.rewrite-once = (\"^/(small|large)/\" => \"/$1\",\n\
@@ -176,7 +178,8 @@ fn lighttpd() -> Server {
 /// Where Debian keeps Apache's modules.
 const APACHE_MODULES: &str = "/usr/lib/apache2/modules";
 
-/// Apache with this multi-processing module and this way to run scripts.
+/// Apache with this multi-processing module and this way to run scripts. Processes that it has too
+/// many of it would wake by requests of its own.
 #[track_caller]
 fn apache(processes: &str, scripts: &str) -> Server {
     let (dir, port) = (files(), free_port());
@@ -198,6 +201,9 @@ fn apache(processes: &str, scripts: &str) -> Server {
          KeepAliveTimeout 60\n\
          AliasMatch \"^/(small|large)/\" \"{at}/$1\"\n\
          ScriptAliasMatch \"^/(chunks|stream|echo)/\" \"{at}/site.cgi\"\n\
+         <IfModule mpm_prefork_module>\n\
+         MaxSpareServers 256\n\
+         </IfModule>\n\
          <IfModule cgid_module>\n\
          ScriptSock {at}/cgid\n\
          </IfModule>\n\
@@ -268,8 +274,8 @@ pub(crate) fn haproxy(backend: &str) -> Server {
     let (dir, port) = (scratch(), free_port());
     let configuration = format!(
         "global\n  log stdout format raw local0 info\n\
-         defaults\n  mode http\n  log global\n  timeout client 60s\n  timeout server 60s\n\
-         \x20 timeout connect 10s\n\
+         defaults\n  mode http\n  log global\n  option dontlognull\n\
+         \x20 timeout client 60s\n  timeout server 60s\n  timeout connect 10s\n\
          frontend front\n  bind 127.0.0.1:{port}\n  default_backend back\n\
          \x20 declare capture request len 20\n  declare capture response len 20\n\
          \x20 http-request capture req.hdr(content-length) id 0\n\
