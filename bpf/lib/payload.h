@@ -136,14 +136,14 @@ static __always_inline bool iov_walk_next(struct iov_walk *w, const struct paylo
 {
 	struct iovec seg = {};
 
-	if (i >= p->segments || w->left == 0 || w->fault)
+	if (i >= p->segments)
 		return false;
 	if (payload_segment(p, i, &seg))
 		iov_walk_segment(w, &seg, dst, cap);
 	else
 		w->fault = 1;
 	iov_walk_forget(w);
-	return true;
+	return w->left && !w->fault;
 }
 
 struct iov_loop {

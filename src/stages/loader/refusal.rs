@@ -67,7 +67,7 @@ pub(super) fn explain(error: libbpf_rs::Error) -> Error {
     let refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take();
     match refused {
         Some(Refusal { program, words, .. }) => {
-            anyhow!("program {program} was refused: {words}: {error}")
+            anyhow!("program {program} was refused: {words}: {error:#}")
         }
         None => Error::from(error),
     }
