@@ -4,7 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Error, anyhow};
-use libbpf_rs::PrintLevel;
+use libbpf_rs::{ErrorKind, PrintLevel};
+use nix::sys::resource::{Resource, getrlimit};
 
 /// A program that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +70,27 @@ pub(super) fn explain(error: libbpf_rs::Error) -> Error {
         Some(Refusal { program, words, .. }) => {
             anyhow!("program {program} was refused: {words}: {error:#}")
         }
+        None if error.kind() == ErrorKind::PermissionDenied => match scarce_memory() {
+            Some(hint) => anyhow!("{error:#}: {hint}"),
+            None => Error::from(error),
+        },
         None => Error::from(error),
     }
+}
+
+/// More than all maps and programs take.
+const LOCKED_ENOUGH: u64 = 64 << 20;
+
+/// What to do about a small RLIMIT_MEMLOCK. libbpf has raised it if it could.
+fn scarce_memory() -> Option<String> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK).ok()?;
+    (limit < LOCKED_ENOUGH).then(|| {
+        format!(
+            "RLIMIT_MEMLOCK is {} KiB, and kernels before 5.11 count programs and maps against it: \
+             add CAP_SYS_RESOURCE, or raise it (ulimit -l unlimited)",
+            limit >> 10
+        )
+    })
 }
 
 #[cfg(test)]
