@@ -15,7 +15,7 @@ struct call {
 	__u32 seq;   /* TCP: of the direction, at entry */
 	__s32 flags; /* MSG_* of a receive; MSG_TRUNC where no buffer of the caller takes part */
 	__u32 dir;   /* enum data_direction */
-	__u32 _pad;
+	__u32 ino;   /* of the socket: tells a reused address */
 };
 
 struct {
