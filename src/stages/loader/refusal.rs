@@ -1,5 +1,5 @@
-//! What the kernel said of a program that it refused. libbpf gives an error number only; which program
-//! it was, and the verifier's own words, are in its messages.
+//! What the kernel said of a program or map that it refused. libbpf gives an error number only; which
+//! one it was, and the verifier's own words, are in its messages.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,17 +7,18 @@ use anyhow::{Error, anyhow};
 use libbpf_rs::{ErrorKind, PrintLevel};
 use nix::sys::resource::{Resource, getrlimit};
 
-/// A program that was refused.
+/// A program or map that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Refusal {
-    program: String,
+    /// Its kind and name.
+    what: String,
     /// The line that names the cause.
     words: String,
     /// They are the verifier's, which count more than libbpf's.
     of_verifier: bool,
 }
 
-/// The first program that was refused since the last one was asked for.
+/// The first that was refused since the last one was asked for.
 static REFUSED: Mutex<Option<Refusal>> = Mutex::new(None);
 
 /// Routes libbpf's messages to the log, and remembers what they tell of a refusal.
@@ -33,28 +34,24 @@ pub fn route_libbpf_messages() {
 
 /// What is known behind one more message.
 fn heard(known: Option<Refusal>, message: &str) -> Option<Refusal> {
-    let Some((program, text)) =
-        message.strip_prefix("libbpf: prog '").and_then(|rest| rest.split_once("': "))
-    else {
-        return known;
+    let of = |prefix| message.strip_prefix(prefix).and_then(|rest| rest.split_once("': "));
+    let (what, text) = match (of("libbpf: prog '"), of("libbpf: map '")) {
+        (Some((name, text)), _) => (format!("program {name}"), text),
+        (None, Some((name, text))) => (format!("map {name}"), text),
+        (None, None) => return known,
     };
     let log = text.strip_prefix("-- BEGIN PROG LOAD LOG --");
     let cause = |line: &&str| {
         !line.is_empty() && !["processed ", "-- END"].iter().any(|p| line.starts_with(p))
     };
     let words = match log {
-        Some(log) => log.lines().map(str::trim).rev().find(cause)?,
+        Some(log) => log.lines().map(str::trim).rev().find(cause).unwrap_or_default(),
         None => text.trim_end(),
     };
     match known {
-        Some(known) if known.program != program || known.of_verifier || log.is_none() => {
-            Some(known)
-        }
-        _ => Some(Refusal {
-            program: program.to_owned(),
-            words: words.to_owned(),
-            of_verifier: log.is_some(),
-        }),
+        known if words.is_empty() => known,
+        Some(known) if known.what != what || known.of_verifier || log.is_none() => Some(known),
+        _ => Some(Refusal { what, words: words.to_owned(), of_verifier: log.is_some() }),
     }
 }
 
@@ -66,15 +63,15 @@ pub(super) fn forget() {
 /// The error of a load or an attachment, with the program and the kernel's words where they are known.
 pub(super) fn explain(error: libbpf_rs::Error) -> Error {
     let refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match refused {
-        Some(Refusal { program, words, .. }) => {
-            anyhow!("program {program} was refused: {words}: {error:#}")
-        }
-        None if error.kind() == ErrorKind::PermissionDenied => match scarce_memory() {
-            Some(hint) => anyhow!("{error:#}: {hint}"),
-            None => Error::from(error),
-        },
-        None => Error::from(error),
+    let of_program = refused.as_ref().is_some_and(|refusal| refusal.what.starts_with("program "));
+    let explained = match refused {
+        Some(Refusal { what, words, .. }) => anyhow!("{what} was refused: {words}: {error:#}"),
+        None => anyhow!("{error:#}"),
+    };
+    let denied = error.kind() == ErrorKind::PermissionDenied && !of_program;
+    match scarce_memory().filter(|_| denied) {
+        Some(hint) => anyhow!("{explained}: {hint}"),
+        None => explained,
     }
 }
 
@@ -99,7 +96,7 @@ mod tests {
 
     fn after(messages: &[&str]) -> Option<(String, String)> {
         let refusal = messages.iter().fold(None, |known, message| heard(known, message));
-        refusal.map(|refusal| (refusal.program, refusal.words))
+        refusal.map(|refusal| (refusal.what, refusal.words))
     }
 
     #[test]
@@ -109,7 +106,7 @@ mod tests {
             processed 1 insns (limit 1000000)\n-- END PROG LOAD LOG --\n";
         let failed = "libbpf: prog 'obi_a': BPF program load failed: -EACCES\n";
         let said = "program of this type cannot use helper bpf_probe_read#4";
-        let expected = Some(("obi_a".to_owned(), said.to_owned()));
+        let expected = Some(("program obi_a".to_owned(), said.to_owned()));
         assert_eq!(
             after(&[failed, log, "libbpf: prog 'obi_a': failed to load: -EACCES\n"]),
             expected
@@ -123,12 +120,15 @@ mod tests {
     #[test]
     fn without_them_libbpfs_first_words_do() {
         let messages = [
-            "libbpf: map 'events': created\n",
+            "libbpf: Error in bpf_create_map_xattr(m): -EINVAL. Retrying without BTF.\n",
             "libbpf: prog 'obi_a': failed to find kernel BTF type ID of 'f': -ESRCH\n",
             "libbpf: prog 'obi_a': failed to load: -ESRCH\n",
         ];
         let said = "failed to find kernel BTF type ID of 'f': -ESRCH";
-        assert_eq!(after(&messages), Some(("obi_a".to_owned(), said.to_owned())));
+        assert_eq!(after(&messages), Some(("program obi_a".to_owned(), said.to_owned())));
+        let map = "libbpf: map 'm': failed to create: -EINVAL\n";
+        let said = "failed to create: -EINVAL";
+        assert_eq!(after(&[map, messages[2]]), Some(("map m".to_owned(), said.to_owned())));
         assert_eq!(after(&["libbpf: prog 'obi_a': -- BEGIN PROG LOAD LOG --\n"]), None);
     }
 }
