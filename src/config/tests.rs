@@ -175,9 +175,6 @@ fn each_text_setting_takes_what_the_contract_allows() {
         ("decoder_queue", Fault::DecoderQueue),
         ("exporter", Fault::Exporter),
         ("connections", Fault::Connections),
-        ("no_sk_storage", Fault::NoSkStorage),
-        ("no_cookie", Fault::NoCookie),
-        ("no_file_iterator", Fault::NoFileIterator),
     ] {
         let config = from_env(&[("OTEL_EBPF_FAULT", written)]).unwrap().config;
         assert_eq!(config.agent.fault, Some(meant));

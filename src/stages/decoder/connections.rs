@@ -10,8 +10,7 @@ use crate::model::ids::{ConnId, KtimeNs};
 /// No slot.
 const NIL: u32 = u32::MAX;
 
-/// Connections by id, in slots that keep their number, in a list from newest to oldest use. What is
-/// used several times in a batch keeps the place of the first.
+/// Connections by id, in slots that keep their number, in a list from newest to oldest use.
 #[derive(Debug)]
 pub(super) struct Connections {
     slots: Vec<Slot>,
@@ -21,8 +20,6 @@ pub(super) struct Connections {
     newest: u32,
     oldest: u32,
     max: usize,
-    /// Number of the batch at hand.
-    batch: u64,
 }
 
 #[derive(Debug)]
@@ -30,8 +27,6 @@ struct Slot {
     connection: Option<Connection>,
     newer: u32,
     older: u32,
-    /// The batch of its last use.
-    batch: u64,
     /// The earliest deadline queued for this slot.
     armed: Option<KtimeNs>,
 }
@@ -47,13 +42,7 @@ impl Connections {
             newest: NIL,
             oldest: NIL,
             max,
-            batch: 0,
         }
-    }
-
-    /// A batch begins.
-    pub(super) fn next_batch(&mut self) {
-        self.batch += 1;
     }
 
     /// Connections in the table.
@@ -97,12 +86,12 @@ impl Connections {
     pub(super) fn insert(&mut self, connection: Connection) -> u32 {
         let id = connection.ends.id;
         let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = Slot { connection: None, newer: NIL, older: NIL, batch: 0, armed: None };
+            let slot = Slot { connection: None, newer: NIL, older: NIL, armed: None };
             self.slots.push(slot);
             u32::try_from(self.slots.len() - 1).unwrap_or(NIL)
         });
         if let Some(s) = self.slots.get_mut(slot as usize) {
-            (s.connection, s.batch) = (Some(connection), self.batch);
+            s.connection = Some(connection);
         }
         let Self { slots, slot_by_id, hasher, .. } = self;
         slot_by_id.insert_unique(hasher.hash_one(id), slot, |slot| {
@@ -134,8 +123,7 @@ impl Connections {
     }
 
     fn touch(&mut self, slot: u32) {
-        let Some(s) = self.slots.get_mut(slot as usize) else { return };
-        if std::mem::replace(&mut s.batch, self.batch) != self.batch && self.newest != slot {
+        if self.newest != slot {
             self.unlink(slot);
             self.link_newest(slot);
         }

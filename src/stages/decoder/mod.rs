@@ -94,7 +94,6 @@ impl Decoder {
         self.engine.now = self.engine.now.max(batch.drained_at);
         self.engine.verdicts.clear();
         self.processes.clear();
-        self.connections.next_batch();
         for record in batch.iter() {
             self.record(record, out);
         }
