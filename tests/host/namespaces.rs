@@ -61,6 +61,17 @@ fn described(told: &[Told]) -> Vec<String> {
     )
 }
 
+/// A network with a server, and an agent that came later and tells a collector of it.
+fn blue_and_agent() -> (Collector, Network, Agent) {
+    let collector = Collector::start();
+    let (url, port) = (collector.url(), SERVER_PORT.to_string());
+    let mut variables = collector.variables(&url).to_vec();
+    variables.push(("OTEL_EBPF_OPEN_PORT", &port));
+    let blue = Network::with_server("blue", CLIENT_PORT);
+    let agent = Agent::start(&variables);
+    (collector, blue, agent)
+}
+
 fn host_name() -> String {
     nix::unistd::gethostname().unwrap().into_string().unwrap()
 }
@@ -69,13 +80,8 @@ fn host_name() -> String {
 fn connections_with_the_same_addresses_in_two_networks_are_two_connections() {
     let name = "connections_with_the_same_addresses_in_two_networks_are_two_connections";
     let Some(_turn) = enter(name, &[Need::App("httpd"), Need::Command("ip")]) else { return };
-    let collector = Collector::start();
-    let (url, port) = (collector.url(), SERVER_PORT.to_string());
-    let mut variables = collector.variables(&url).to_vec();
-    variables.push(("OTEL_EBPF_OPEN_PORT", &port));
     // One server before the agent, one after.
-    let blue = Network::with_server("blue", CLIENT_PORT);
-    let agent = Agent::start(&variables);
+    let (collector, blue, agent) = blue_and_agent();
     let green = Network::with_server("green", CLIENT_PORT);
     let mut wanted = Vec::new();
     let mut clients = [("blue", &blue), ("green", &green)]
@@ -95,12 +101,7 @@ fn connections_with_the_same_addresses_in_two_networks_are_two_connections() {
 fn a_client_with_the_address_and_port_of_the_agent_is_seen() {
     let name = "a_client_with_the_address_and_port_of_the_agent_is_seen";
     let Some(_turn) = enter(name, &[Need::App("httpd"), Need::Command("ip")]) else { return };
-    let collector = Collector::start();
-    let (url, port) = (collector.url(), SERVER_PORT.to_string());
-    let mut variables = collector.variables(&url).to_vec();
-    variables.push(("OTEL_EBPF_OPEN_PORT", &port));
-    let blue = Network::with_server("blue", CLIENT_PORT);
-    let agent = Agent::start(&variables);
+    let (collector, blue, agent) = blue_and_agent();
     // The agent keeps the connection over which it tells of this.
     assert_eq!(blue.connect().ask("GET", "/before", b"").unwrap(), 200);
     eventually("the span is told", || collector.count() == 1);
