@@ -64,6 +64,11 @@ final class Apps {
             // The server puts in no length itself where there is no body.
             exchange.getResponseHeaders().set("Content-Length", String.valueOf(answer.size));
         }
+        if ("close".equalsIgnoreCase(exchange.getRequestHeaders().getFirst("Connection"))) {
+            // The server only closes. A client that is not told may send its next request into
+            // that, and once more on another connection: one more exchange than it tells of.
+            exchange.getResponseHeaders().set("Connection", "close");
+        }
         // No body is -1, a chunked one 0.
         exchange.sendResponseHeaders(
                 answer.status, empty ? -1 : answer.count == 1 ? answer.size : 0);
