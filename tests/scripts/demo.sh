@@ -90,7 +90,7 @@ say "obi, with no configuration at all:"
 obi=$!
 pids=("$obi" "${pids[@]}")
 tries=150
-until grep -q attached "$dir/obi.log"; do
+until grep -qs attached "$dir/obi.log"; do
 	kill -0 "$obi" 2>/dev/null || die "obi ended: $(cat "$dir/obi.log")"
 	tries=$((tries - 1))
 	[ "$tries" -gt 0 ] || die "obi is not attached after 15 s: $(cat "$dir/obi.log")"
