@@ -385,9 +385,9 @@ fn stage<T: Send + 'static>(
         .spawn(move || {
             let guard = StopOnFailure(true);
             let result = run().with_context(|| format!("stage {name}"));
-            let failed = result.is_err();
             std::mem::forget(guard);
-            if failed {
+            if let Err(failure) = &result {
+                error!(error = format!("{failure:#}"), "a stage failed: the agent stops");
                 stop_agent();
             }
             result
