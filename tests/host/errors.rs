@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::eventually;
 use crate::held::{baseline, in_kernel};
-use crate::tools::{run, run_as_nobody, stderr};
+use crate::tools::{run, run_as_nobody, run_with_files, stderr};
 use crate::turn::{Need, enter};
 
 const PORT: (&str, &str) = ("OTEL_EBPF_OPEN_PORT", "1");
@@ -116,5 +116,22 @@ fn without_privilege_the_agent_says_what_it_needs_and_starts_nothing() {
             "{arguments:?}: {output:?}"
         );
     }
+    eventually("the kernel's programs, maps and links are as before", || in_kernel() == baseline);
+}
+
+#[test]
+fn with_few_open_files_the_agent_takes_what_it_may_or_says_how_many_it_needs() {
+    let name = "with_few_open_files_the_agent_takes_what_it_may_or_says_how_many_it_needs";
+    let Some(_turn) = enter(name, &[Need::Command("bpftool")]) else { return };
+    let baseline = baseline();
+    assert_eq!(
+        sentence(&run_with_files(20, 64, &[PORT])).as_deref(),
+        Some(
+            "obi: only 64 files may be open, which the agent needs 128 of: raise the limit (ulimit \
+             -n, LimitNOFILE= of a systemd unit)"
+        )
+    );
+    let output = run_with_files(20, 128, &[PORT]);
+    assert!(stderr(&output).contains("balanced"), "{output:?}");
     eventually("the kernel's programs, maps and links are as before", || in_kernel() == baseline);
 }

@@ -45,6 +45,13 @@ pub(crate) fn run_as_nobody(variables: &[(&str, &str)], arguments: &[&str]) -> O
         .unwrap()
 }
 
+/// The same where no more than so many files may be open, and may ever be.
+pub(crate) fn run_with_files(soft: u32, hard: u32, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new("bash");
+    let limits = format!("ulimit -Sn {soft}; ulimit -Hn {hard}; exec timeout -s INT 3 \"$0\"");
+    environment(&mut command, variables).arg("-c").arg(limits).arg(agent_binary()).output().unwrap()
+}
+
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -93,7 +100,10 @@ fn the_doctor_says_of_each_front_end_what_starting_with_it_shows() {
             assert!(!check.advice.is_empty() && table.contains(why), "{table}");
             let refused = run(&[forced[0], forced[1], JSON], &[]);
             assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-            let last = format!("obi: no front end works on this kernel: {front_end}: {why}");
+            let last = format!(
+                "obi: {front_end}: {why}: set OTEL_EBPF_BPF_FRONT_END to auto instead of \
+                 {front_end}; obi doctor says which front ends work here, and what the others need"
+            );
             assert_eq!(stderr(&refused).lines().last(), Some(last.as_str()));
         }
         report(&format!("{feature}: {}", if check.works { "works" } else { "refused" }));

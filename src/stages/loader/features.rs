@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use anyhow::{Context, Result, bail};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{OpenObject, ProgramInput};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::skel::probe::{OpenProbeSkel, ProbeSkelBuilder};
 
@@ -158,6 +159,18 @@ pub(super) fn sees_all_processes() -> Result<bool> {
     Ok(capabilities()? >> CAP_SYS_PTRACE & 1 == 1)
 }
 
+/// Descriptors that programs, maps, links and exporters take (81 under load), with some room.
+const FILES_MIN: u64 = 128;
+
+/// Lets the agent open as many files as it may; how many these are.
+fn raise_files_limit() -> Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("read RLIMIT_NOFILE")?;
+    if soft < FILES_MIN && soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise RLIMIT_NOFILE")?;
+    }
+    Ok(soft.max(hard))
+}
+
 /// What must be there before anything is started.
 ///
 /// # Errors
@@ -170,6 +183,13 @@ pub fn require_privilege() -> Result<()> {
         bail!(
             "loading eBPF programs is not permitted: run as root, or with CAP_BPF, CAP_PERFMON \
              and CAP_SYS_PTRACE"
+        );
+    }
+    let files = raise_files_limit()?;
+    if files < FILES_MIN {
+        bail!(
+            "only {files} files may be open, which the agent needs {FILES_MIN} of: raise the limit \
+             (ulimit -n, LimitNOFILE= of a systemd unit)"
         );
     }
     if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {

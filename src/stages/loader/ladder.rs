@@ -244,7 +244,16 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
         .iter()
         .map(|a| format!("{}: {}", a.front_end, a.error.as_deref().unwrap_or("not tried")))
         .collect();
-    Err(anyhow!("no front end works on this kernel: {}", tried.join("; ")))
+    let tried = tried.join("; ");
+    match config.front_end {
+        Some(front_end) => Err(anyhow!(
+            "{tried}: set OTEL_EBPF_BPF_FRONT_END to auto instead of {front_end}; obi doctor says \
+             which front ends work here, and what the others need"
+        )),
+        None => Err(anyhow!(
+            "no front end works here: {tried}: obi doctor says what each of them needs"
+        )),
+    }
 }
 
 /// Loads and attaches a front end, and takes it away again.

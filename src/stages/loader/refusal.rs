@@ -68,8 +68,16 @@ pub(super) fn explain(error: libbpf_rs::Error) -> Error {
         Some(Refusal { what, words, .. }) => anyhow!("{what} was refused: {words}: {error:#}"),
         None => anyhow!("{error:#}"),
     };
-    let denied = error.kind() == ErrorKind::PermissionDenied && !of_program;
-    match scarce_memory().filter(|_| denied) {
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied if !of_program => scarce_memory(),
+        ErrorKind::OutOfMemory => Some(
+            "its maps and programs take some 20 MiB, which count against the memory limit of the \
+             agent's group: allow it 64 MiB"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    match hint {
         Some(hint) => anyhow!("{explained}: {hint}"),
         None => explained,
     }
