@@ -131,9 +131,11 @@ pub(crate) fn nginx_to_upgrade() -> Server {
     let (dir, port) = (scratch(), free_port());
     let file = configure_nginx(dir.path(), port, 1, &locations(None));
     // A master heeds USR2 only when whoever started it is gone; what it becomes is named by its
-    // path. The outer shell stands for all of them, as their process group.
+    // path. The outer shell stands for all of them, as their process group; whoever runs the tests
+    // in the background may have had SIGQUIT ignored.
     let orphan = "(\"$(command -v nginx)\" -c \"$1\" -e \"$2/error.log\" & \
-                  until [ -s \"$2/pid\" ]; do sleep 0.05; done) && exec sleep infinity";
+                  until [ -s \"$2/pid\" ]; do sleep 0.05; done) && \
+                  exec env --default-signal=QUIT sleep infinity";
     let mut command = Command::new("sh");
     command.args(["-c", orphan, "sh"]).arg(file).arg(dir.path());
     Server::start_in(dir, port, &mut command)
