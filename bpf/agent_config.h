@@ -12,11 +12,8 @@ struct agent_config {
 	__u32 pending_budget; /* records of a process that is not judged yet */
 	__u8 use_sk_storage;  /* connection state in sk_storage (5.11+), else in a hash */
 	__u8 use_cookie;      /* conn_id is the socket cookie (5.12+), else a CPU-stamped counter */
-	__u8 select_all;      /* every process but the denied ones */
-	__u8 judge_exec;      /* executables decide: exec makes a process pending */
-	__u8 judge_ports;     /* listening ports decide: the port bitmap is filled */
 	__u8 untyped;	      /* some programs have plain addresses of sockets (kprobe) */
-	__u8 _pad[2];
+	__u8 _pad[5];
 };
 
 const volatile struct agent_config cfg = {};

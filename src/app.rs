@@ -28,7 +28,7 @@ use nix::unistd::getpid;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config, Fault};
-use crate::discovery::{self, Discovery, HostFacts, Selectors};
+use crate::discovery::{self, Discovery, HostFacts};
 use crate::model::batch::SpanBatch;
 use crate::model::process::{ProcessEvent, ProcessFact};
 use crate::model::time::instant_now;
@@ -113,25 +113,16 @@ pub fn load_config(config: &Config) -> LoadConfig {
             sock_from_file: fault != Some(Fault::NoFileIterator),
         },
         ring_bytes: RING_BYTES,
-        select_all: config.selection.everything,
-        judge_exec: config.selection.exe.is_some(),
-        ports: config.selection.ports.iter().collect(),
+        judge_exec: config.selection.judge_exec(),
+        ports: config.selection.ports(),
         pending_budget: PENDING_BUDGET,
     }
 }
 
 /// Discovery as configured.
 pub fn new_discovery(config: &Config, counters: Arc<Counters>) -> Discovery {
-    let selection = &config.selection;
-    let exe = selection.exe.clone();
-    let selectors = Selectors {
-        everything: selection.everything,
-        ports: selection.ports.ranges().iter().map(|(a, b)| *a..=*b).collect(),
-        exe: exe.map(|glob| Box::new(move |path: &str| glob.matches(path)) as _),
-        service_name: selection.service_name.clone(),
-        service_namespace: selection.service_namespace.clone(),
-    };
-    Discovery::new(selectors, HostFacts::read(config.resource_attributes.clone()), counters)
+    let host = HostFacts::read(config.resource_attributes.clone());
+    Discovery::new(config.selection.clone(), host, counters)
 }
 
 /// Judges what is there, enters it into the kernel's table, and adopts open connections. The

@@ -36,14 +36,13 @@ static __always_inline int handle_fork(struct task_struct *child, __u64 clone_fl
 	if (clone_flags & CLONE_THREAD_)
 		return 0;
 	sel = bpf_map_lookup_elem(&sel_by_tgid, &parent);
-	if (!sel && !CFG(select_all))
+	if (!sel)
 		return 0;
-	state = sel ? selection_of(parent, sel) : SELECTION_SELECTED;
+	state = selection_of(parent, sel);
 	if (state == SELECTION_REFUSED)
 		return 0;
 	tgid = BPF_CORE_READ(child, tgid);
-	if (sel)
-		selection_set(tgid, state, now);
+	selection_set(tgid, state, now);
 	if (state == SELECTION_DENIED)
 		return 0;
 	e = control_reserve(struct process_event);
@@ -67,10 +66,9 @@ static __always_inline int handle_exit(struct task_struct *task)
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)
 		return 0;
 	sel = bpf_map_lookup_elem(&sel_by_tgid, &tgid);
-	if (!sel && !CFG(select_all))
+	if (!sel)
 		return 0;
-	if (sel)
-		bpf_map_delete_elem(&sel_by_tgid, &tgid);
+	bpf_map_delete_elem(&sel_by_tgid, &tgid);
 	e = control_reserve(struct process_event);
 	if (!e)
 		return 0;
@@ -182,10 +180,9 @@ static __always_inline int handle_exec(struct task_struct *task, struct linux_bi
 
 	if (sel && sel->state == SELECTION_DENIED)
 		return 0;
-	if (CFG(judge_exec))
-		selection_set(tgid, SELECTION_PENDING, now);
-	else if (!sel && !CFG(select_all))
+	if (!sel && !judge_exec)
 		return 0;
+	selection_set(tgid, SELECTION_PENDING, now);
 	e = control_reserve(struct exec_event);
 	if (!e)
 		return 0;
@@ -210,7 +207,7 @@ static __always_inline int handle_listen(struct sock *sk)
 	struct selection *sel;
 	__u32 state = 0;
 
-	if (!CFG(judge_ports) || !port_selects(port))
+	if (!judge_ports || !port_selects(port))
 		return 0;
 	sel = bpf_map_lookup_elem(&sel_by_tgid, &tgid);
 	if (sel)
@@ -218,7 +215,7 @@ static __always_inline int handle_listen(struct sock *sk)
 	if (state == SELECTION_DENIED)
 		return 0;
 	if (state != SELECTION_SELECTED)
-		selection_set(tgid, CFG(judge_exec) ? SELECTION_PENDING : SELECTION_SELECTED, now);
+		selection_set(tgid, SELECTION_PENDING, now);
 	FORGET(state);
 	e = control_reserve(struct listen_event);
 	if (!e)

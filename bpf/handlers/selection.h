@@ -25,9 +25,9 @@ static __always_inline __u32 current_selection(void)
 	__u32 state;
 
 	if (!sel)
-		return CFG(select_all) ? SELECTION_SELECTED : 0;
+		return 0;
 	state = selection_of(tgid, sel);
-	if (state != sel->state && (state == SELECTION_SELECTED || !CFG(judge_ports)))
+	if (state != sel->state && (state == SELECTION_SELECTED || !judge_ports))
 		sel->state = state;
 	return state == SELECTION_SELECTED || state == SELECTION_PENDING ? state : 0;
 }

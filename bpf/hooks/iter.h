@@ -51,7 +51,7 @@ int obi_it_file(struct bpf_iter__task_file *ctx)
 		__u32 tgid = task->tgid;
 		struct selection *sel = bpf_map_lookup_elem(&sel_by_tgid, &tgid);
 
-		if (sel ? selection_of(tgid, sel) == SELECTION_SELECTED : CFG(select_all))
+		if (sel && selection_of(tgid, sel) == SELECTION_SELECTED)
 			if (!conn_find(sk))
 				conn_adopt(sk, DATA_DIRECTION_SEND, 0, CONN_FLAG_ADOPTED);
 	}

@@ -5,8 +5,13 @@
  * judged_by_tgid: user space's answers for processes that are pending. Written and removed by the
  * loader alone: an answer that comes late, after the process became another program, changes
  * nothing, because since_ns differs.
- * port_bitmap: TCP ports that select their listener. Written by the loader before attach. */
+ * port_bitmap: TCP ports that a selector asks for. Written by the loader.
+ * judge_exec, judge_ports: whether a process is judged at exec, and when it listens on one of these
+ * ports. Set by the loader; the configuration may change while the programs run. */
 #pragma once
+
+volatile __u8 judge_exec;
+volatile __u8 judge_ports;
 
 #define SEL_BY_TGID_MAX 32768
 

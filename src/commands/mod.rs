@@ -1,5 +1,6 @@
 //! The commands: the only place that prints for people.
 
+mod config;
 mod doctor;
 
 use std::ffi::OsString;
@@ -7,13 +8,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tracing::warn;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::app;
-use crate::config::{self, AgentConfig, Environment, LogFormat, LogLevel, Purpose};
+use crate::config::{self as settings, AgentConfig, Environment, LogFormat, LogLevel, Purpose};
 use crate::stages::loader;
 use crate::telemetry::Messages;
 
@@ -49,6 +50,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at a configuration: what is wrong, what it comes to, what there is to set.
+    Config {
+        #[command(subcommand)]
+        command: config::Command,
+    },
 }
 
 /// Runs the program; the exit status is 0 exactly when it did what was asked.
@@ -73,23 +79,28 @@ fn double_dash(arg: OsString) -> OsString {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let purpose = match &cli.command {
+    let Cli { config, command } = cli;
+    let command = match command {
+        Some(Command::Config { command }) => return config::run(command, config.as_deref()),
+        other => other,
+    };
+    let purpose = match &command {
         None => Purpose::Observe,
         Some(Command::Record { .. }) => Purpose::Record,
         Some(Command::Replay { .. }) => Purpose::Replay,
-        Some(Command::Doctor { .. }) => Purpose::Diagnose,
+        Some(Command::Doctor { .. } | Command::Config { .. }) => Purpose::Diagnose,
     };
     // Whoever only reads may be ended at any moment.
     if matches!(purpose, Purpose::Observe | Purpose::Record) {
         app::block_signals()?;
     }
-    let loaded = config::load(cli.config.as_deref(), &Environment::of_this_process(), purpose)?;
+    let loaded = settings::load(config.as_deref(), &Environment::of_this_process(), purpose)?;
     let mut messages = Messages::to_stderr();
     start_log(&loaded.config.agent, &messages);
     for notice in &loaded.notices {
         warn!("{notice}");
     }
-    match cli.command {
+    match command {
         None => privileged(|| app::run(&loaded.config, &mut messages)),
         Some(Command::Record { file }) => {
             privileged(|| app::record(&loaded.config, &file, &mut messages))
@@ -98,7 +109,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
             app::replay(&loaded.config, &file, &mut messages).map(done)
         }
         Some(Command::Doctor { json }) => doctor::run(json),
+        // It was looked at above, without a log.
+        Some(Command::Config { .. }) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Prints an answer on stdout.
+fn print(text: &str) -> Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says what is missing before anything is started.

@@ -1,196 +1,213 @@
 //! Which processes are observed, and what the user calls them.
 
-use std::fmt;
-use std::path::Path;
+use super::glob::{glob, regex};
+use super::key::Key;
+use super::keys::{
+    AUTO_TARGET_EXE, AUTO_TARGET_LANGUAGE, DEFAULT_EXCLUDE_INSTRUMENT, DEFAULT_EXCLUDE_SERVICES,
+    EXCLUDE_INSTRUMENT, EXCLUDE_SERVICES, EXECUTABLE_PATH, INSTRUMENT, OPEN_PORT, SERVICE_NAME,
+    SERVICE_NAMESPACE, SERVICES, TARGET_PIDS,
+};
+use super::layers::Settings;
+use super::notice::{Notice, NoticeKind, Problem};
+use super::value::{Fields, Value};
+use crate::model::selector::{Criterion, Numbers, Pattern, Refinement, Selector, Selectors};
 
-use globset::{GlobBuilder, GlobMatcher};
+/// The dialect that patterns are written in.
+type Dialect = fn(&str) -> Result<Pattern, String>;
 
-use super::env::Environment;
-use super::layers::{Key, Layers};
-use super::value::{Raw, text};
-
-const OPEN_PORT: Key = Key::new("open_port", &["OTEL_EBPF_OPEN_PORT"], "");
-const TARGET_EXE: Key = Key::new(
-    "environment.auto_target_exe",
-    &["OTEL_EBPF_AUTO_TARGET_EXE", "OTEL_GO_AUTO_TARGET_EXE"],
-    "",
-);
-const SERVICE_NAME: Key =
-    Key::new("service_name", &["OTEL_SERVICE_NAME", "OTEL_EBPF_SERVICE_NAME"], "");
-const SERVICE_NAMESPACE: Key = Key::new("service_namespace", &["OTEL_EBPF_SERVICE_NAMESPACE"], "");
-
-pub(super) const KEYS: &[&Key] = &[&OPEN_PORT, &TARGET_EXE, &SERVICE_NAME, &SERVICE_NAMESPACE];
-
-/// Which processes are observed: all of them, or those that match every criterion set here.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Every process; the criteria are empty then.
-    pub everything: bool,
-    /// TCP ports: a process that listens on one of them. Empty = no criterion.
-    pub ports: PortSet,
-    /// Path of the executable.
-    pub exe: Option<ExeGlob>,
-    /// `service.name` of the selected processes (deprecated by the contract); empty = not set.
-    pub service_name: String,
-    /// `service.namespace` of the selected processes (deprecated by the contract); empty = not set.
-    pub service_namespace: String,
-}
-
-impl Selection {
-    pub(super) fn read(layers: &mut Layers, env: &Environment) -> Self {
-        let expanded = |raw: &Raw| match raw {
-            Raw::Env(s) => Ok(env.expand(s)),
-            _ => text(raw),
-        };
-        let exe = layers.get(&TARGET_EXE, |raw| match expanded(raw)? {
-            s if s.is_empty() => Ok(None),
-            s => ExeGlob::new(&s).map(Some),
-        });
-        Self {
-            everything: false,
-            ports: layers.get(&OPEN_PORT, PortSet::parse).unwrap_or_default(),
-            exe: exe.flatten(),
-            service_name: layers.get(&SERVICE_NAME, expanded).unwrap_or_default(),
-            service_namespace: layers.get(&SERVICE_NAMESPACE, text).unwrap_or_default(),
-        }
-    }
-
-    /// Whether a criterion is set.
-    pub(super) fn has_criterion(&self) -> bool {
-        !self.ports.is_empty() || self.exe.is_some()
-    }
-}
-
-/// A set of TCP ports as sorted, disjoint, inclusive ranges.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PortSet {
-    ranges: Vec<(u16, u16)>,
-}
-
-impl PortSet {
-    /// Reads a port, a comma list of ports and ranges (`80,443,8000-8999`; a range that ends in 0
-    /// is one port), or a YAML sequence of ports.
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        const ALLOWED: &str = "must be ports between 1 and 65535: a number, a comma list with \
-                               ranges such as \"80,443,8000-8999\", or a sequence of numbers";
-        let allowed = || ALLOWED.to_owned();
-        let ranges = match raw {
-            Raw::Env(s) | Raw::Text(s) => {
-                s.split(',').map(range).collect::<Option<Vec<_>>>().ok_or_else(allowed)?
-            }
-            Raw::Int(i) => vec![single(*i).ok_or_else(allowed)?],
-            Raw::List(items) => items
-                .iter()
-                .map(|item| match item {
-                    Raw::Int(i) => single(*i),
-                    _ => None,
-                })
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(allowed)?,
-            _ => return Err(allowed()),
-        };
-        Ok(Self::from_ranges(ranges))
-    }
-
-    fn from_ranges(mut ranges: Vec<(u16, u16)>) -> Self {
-        ranges.sort_unstable();
-        let mut merged: Vec<(u16, u16)> = Vec::with_capacity(ranges.len());
-        for (first, last) in ranges {
-            match merged.last_mut() {
-                Some(before) if u32::from(first) <= u32::from(before.1) + 1 => {
-                    before.1 = before.1.max(last);
-                }
-                _ => merged.push((first, last)),
-            }
-        }
-        Self { ranges: merged }
-    }
-
-    /// Whether `port` is in the set.
-    pub fn contains(&self, port: u16) -> bool {
-        let after = self.ranges.partition_point(|(first, _)| *first <= port);
-        after.checked_sub(1).and_then(|i| self.ranges.get(i)).is_some_and(|(_, last)| port <= *last)
-    }
-
-    /// Whether no port is in the set.
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
-    /// The inclusive ranges, sorted, with gaps between them.
-    pub fn ranges(&self) -> &[(u16, u16)] {
-        &self.ranges
-    }
-
-    /// Every port, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        self.ranges.iter().flat_map(|(first, last)| *first..=*last)
-    }
-}
-
-fn single(port: i128) -> Option<(u16, u16)> {
-    u16::try_from(port).ok().filter(|port| *port != 0).map(|port| (port, port))
-}
-
-fn range(s: &str) -> Option<(u16, u16)> {
-    let port = |s: &str| s.trim().parse::<u16>().ok().filter(|_| !s.trim().starts_with('+'));
-    let (first, last) = match s.split_once('-') {
-        Some((first, last)) => (port(first)?, port(last)?),
-        None => (port(s)?, 0),
+/// Every process but those that are excluded.
+pub(super) fn everything(settings: &Settings) -> Selectors {
+    let mut problems = Vec::new();
+    let exclude = [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT];
+    let exclude = exclude.into_iter().flat_map(|key| selectors(settings, key, &mut problems));
+    let every = Selector {
+        name: "every process".to_owned(),
+        criteria: Vec::new(),
+        refinement: Refinement::default(),
     };
-    let last = if last == 0 { first } else { last };
-    (first != 0 && first <= last).then_some((first, last))
+    Selectors { include: vec![every], exclude: exclude.collect() }
 }
 
-/// A glob over the whole path of an executable. `*` also matches `/`; `?` is one character;
-/// `[abc]`, `[a-z]`, `[!abc]`, `{a,b}` and `\` as usual.
-#[derive(Clone)]
-pub struct ExeGlob {
-    pattern: String,
-    matcher: GlobMatcher,
+/// Which processes are observed; `None` when nothing chooses any.
+pub(super) fn read(
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+    notices: &mut Vec<Notice>,
+) -> Option<Selectors> {
+    let own = |key| !items(settings, key).is_empty();
+    let by_glob = own(&INSTRUMENT) || own(&EXCLUDE_INSTRUMENT);
+    let by_regex = (own(&SERVICES) || own(&EXCLUDE_SERVICES)) && !by_glob;
+    let exclude = match by_regex {
+        true => [&EXCLUDE_SERVICES, &DEFAULT_EXCLUDE_SERVICES],
+        false => [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT],
+    };
+    let mut list = |key: &Key| selectors(settings, key, problems);
+    let exclude = exclude.into_iter().flat_map(&mut list).collect();
+    let mut include = match by_regex {
+        _ if settings.is_set(&TARGET_PIDS) => Vec::new(),
+        true => list(&SERVICES),
+        false => list(&INSTRUMENT),
+    };
+    let plain = plain(settings, by_regex, own(&INSTRUMENT));
+    include.extend(plain);
+    notices.extend(left_aside(settings, by_regex));
+    (!include.is_empty()).then_some(Selectors { include, exclude })
 }
 
-impl ExeGlob {
-    fn new(pattern: &str) -> Result<Self, String> {
-        let matcher = GlobBuilder::new(&without_double_stars(pattern))
-            .literal_separator(false)
-            .backslash_escape(true)
-            .empty_alternates(true)
-            .build()
-            .map_err(|e| format!("must be a glob such as */nginx or {{*/a,*/b}}: {}", e.kind()))?
-            .compile_matcher();
-        Ok(Self { pattern: pattern.to_owned(), matcher })
-    }
-
-    /// Whether the executable at `path` is meant.
-    pub fn matches(&self, path: impl AsRef<Path>) -> bool {
-        self.matcher.is_match(path)
-    }
-
-    /// As the user wrote it.
-    pub fn pattern(&self) -> &str {
-        &self.pattern
-    }
-}
-
-impl fmt::Debug for ExeGlob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExeGlob").field(&self.pattern).finish()
-    }
-}
-
-/// `**` means the same as `*` in the contract's dialect, but has a meaning of its own in globset's
-/// (`a/**/b` would match `a/b`).
-fn without_double_stars(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let (mut escaped, mut in_class) = (false, false);
-    for c in pattern.chars() {
-        let repeated = c == '*' && out.ends_with('*') && !escaped && !in_class;
-        if !repeated || out.ends_with("\\*") {
-            out.push(c);
+/// What the settings outside of `discovery` choose.
+fn plain(settings: &Settings, by_regex: bool, beside_globs: bool) -> Option<Selector> {
+    let number = |key| match settings.get(key) {
+        Some(Value::Numbers(numbers)) => Some((key, numbers.clone())),
+        _ => None,
+    };
+    let pattern = |key, dialect: Dialect| Some((key, dialect(settings.text(key)?).ok()?));
+    let mut keys: Vec<&Key> = Vec::new();
+    let mut criteria = Vec::new();
+    if let Some((key, pids)) = number(&TARGET_PIDS) {
+        keys.push(key);
+        criteria.push(Criterion::TargetPids(pids));
+    } else {
+        if let Some((key, ports)) = number(&OPEN_PORT) {
+            keys.push(key);
+            criteria.push(Criterion::OpenPorts(ports));
         }
-        in_class = if escaped { in_class } else { c == '[' || (in_class && c != ']') };
-        escaped = c == '\\' && !escaped;
+        let new_exe = pattern(&AUTO_TARGET_EXE, glob).filter(|_| !by_regex);
+        let language = pattern(&AUTO_TARGET_LANGUAGE, glob).filter(|_| !by_regex);
+        let old = by_regex || !beside_globs && new_exe.is_none() && language.is_none();
+        let old_exe = pattern(&EXECUTABLE_PATH, regex).filter(|_| old);
+        for (key, exe) in [new_exe, old_exe].into_iter().flatten() {
+            keys.push(key);
+            criteria.push(Criterion::ExePath(exe));
+        }
+        if let Some((key, language)) = language {
+            keys.push(key);
+            criteria.push(Criterion::Languages(language));
+        }
     }
-    out
+    let name = |key: &&Key| settings.setting(key).map(|s| s.origin.name(s.key));
+    let names: Vec<&str> = keys.iter().filter_map(name).collect();
+    let text = |key| settings.text(key).map(str::to_owned);
+    let refinement = Refinement {
+        name: text(&SERVICE_NAME),
+        namespace: text(&SERVICE_NAMESPACE),
+        ..Refinement::default()
+    };
+    (!criteria.is_empty()).then(|| Selector { name: names.join(" and "), criteria, refinement })
+}
+
+/// Settings that choose processes and are not asked, because others are.
+fn left_aside(settings: &Settings, by_regex: bool) -> Vec<Notice> {
+    let pids = settings.is_set(&TARGET_PIDS);
+    let instrument = !items(settings, &INSTRUMENT).is_empty();
+    let newer =
+        instrument || settings.is_set(&AUTO_TARGET_EXE) || settings.is_set(&AUTO_TARGET_LANGUAGE);
+    let excluded = !items(settings, &EXCLUDE_INSTRUMENT).is_empty();
+    let unasked: [(&Key, bool, &str); 7] = [
+        (&INSTRUMENT, pids, "target_pids"),
+        (&SERVICES, pids, "target_pids"),
+        (
+            &SERVICES,
+            !by_regex && (instrument || excluded),
+            "discovery.instrument or exclude_instrument",
+        ),
+        (&EXCLUDE_SERVICES, !by_regex, "discovery.instrument or exclude_instrument"),
+        (&EXECUTABLE_PATH, !by_regex && newer, "discovery.instrument or OTEL_EBPF_AUTO_TARGET_EXE"),
+        (&AUTO_TARGET_EXE, by_regex, "discovery.services"),
+        (&AUTO_TARGET_LANGUAGE, by_regex, "discovery.services"),
+    ];
+    let set = |key: &Key| match settings.get(key) {
+        Some(Value::Items(items)) => !items.is_empty(),
+        _ => settings.is_set(key),
+    };
+    let unasked = unasked.into_iter().filter(|(key, aside, _)| *aside && set(key));
+    unasked
+        .filter_map(|(key, _, instead)| {
+            let origin = &settings.setting(key)?.origin;
+            let text = format!("{} has no effect beside {instead}", origin.name(key));
+            Some(Notice { line: origin.line(), text, kind: NoticeKind::Surprise })
+        })
+        .collect()
+}
+
+fn items<'a>(settings: &'a Settings, key: &Key) -> &'a [Fields] {
+    match settings.get(key) {
+        Some(Value::Items(items)) => items,
+        _ => &[],
+    }
+}
+
+/// The selectors of a list. One without a criterion is an error.
+fn selectors(settings: &Settings, key: &Key, problems: &mut Vec<Problem>) -> Vec<Selector> {
+    let dialect = if key.path.ends_with("services") { regex } else { glob };
+    let mut read = Vec::new();
+    for (i, fields) in items(settings, key).iter().enumerate() {
+        let name = format!("{}[{i}]", key.path);
+        let criteria = criteria(fields, dialect);
+        if criteria.is_empty() {
+            let why = format!("{name}: must have a criterion, such as exe_path or open_ports");
+            problems.push(Problem { line: fields.line, why });
+        }
+        read.push(Selector { name, criteria, refinement: refinement(fields) });
+    }
+    read
+}
+
+fn criteria(fields: &Fields, dialect: Dialect) -> Vec<Criterion> {
+    let mut criteria = Vec::new();
+    for (name, value) in &fields.values {
+        let name: &'static str = name;
+        match value {
+            Value::Numbers(ports) => criteria.push(Criterion::OpenPorts(ports.clone())),
+            Value::Ints(pids) => {
+                let pids = pids.iter().filter_map(|pid| u32::try_from(*pid).ok());
+                criteria.push(Criterion::TargetPids(Numbers::new(
+                    pids.map(|pid| (pid, pid)).collect(),
+                )));
+            }
+            Value::Bool(true) => criteria.push(Criterion::ContainersOnly),
+            Value::Text(text) if !text.is_empty() => {
+                criteria.extend(by_text(name, text, fields, dialect));
+            }
+            Value::Map(labels) => criteria.extend(labels.iter().filter_map(|(label, pattern)| {
+                let Value::Text(pattern) = pattern else { return None };
+                Some(Criterion::Label(name, label.clone(), dialect(pattern).ok()?))
+            })),
+            _ => {}
+        }
+    }
+    // What costs a look at the process comes last.
+    criteria.sort_by_key(|criterion| match criterion {
+        Criterion::TargetPids(_) | Criterion::OpenPorts(_) => 0,
+        Criterion::ExePath(_) => 1,
+        Criterion::Metadata(..) | Criterion::Label(..) => 2,
+        Criterion::ContainersOnly | Criterion::CmdArgs(_) => 3,
+        Criterion::Languages(_) => 4,
+    });
+    criteria
+}
+
+fn by_text(name: &'static str, text: &str, fields: &Fields, dialect: Dialect) -> Option<Criterion> {
+    match name {
+        "exe_path" => dialect(text).ok().map(Criterion::ExePath),
+        "exe_path_regexp" if fields.get("exe_path").is_none() => {
+            regex(text).ok().map(Criterion::ExePath)
+        }
+        "cmd_args" => dialect(text).ok().map(Criterion::CmdArgs),
+        "languages" => dialect(text).ok().map(Criterion::Languages),
+        "container_name" => dialect(text).ok().map(|p| Criterion::Metadata(name, p)),
+        _ if name.starts_with("k8s_") => dialect(text).ok().map(|p| Criterion::Metadata(name, p)),
+        _ => None,
+    }
+}
+
+fn refinement(fields: &Fields) -> Refinement {
+    let text = |name| match fields.get(name) {
+        Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    let traces = match fields.get("exports") {
+        Some(Value::List(signals)) => Some(signals.iter().any(|signal| signal == "traces")),
+        _ => None,
+    };
+    Refinement { name: text("name"), namespace: text("namespace"), traces }
 }

@@ -1,11 +1,7 @@
 //! The kernel side.
 
-use super::layers::{Key, Layers};
-use super::value::one_of;
-
-const FRONT_END: Key = Key::new("ebpf.front_end", &["OTEL_EBPF_BPF_FRONT_END"], "auto");
-
-pub(super) const KEYS: &[&Key] = &[&FRONT_END];
+use super::keys::FRONT_END;
+use super::layers::Settings;
 
 /// Which hooks carry the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,15 +25,13 @@ pub struct EbpfConfig {
 }
 
 impl EbpfConfig {
-    pub(super) fn read(layers: &mut Layers) -> Self {
-        const FRONT_ENDS: [(&str, FrontEnd); 4] = [
-            ("auto", FrontEnd::Auto),
-            ("tracepoint", FrontEnd::Tracepoint),
-            ("fentry", FrontEnd::Fentry),
-            ("kprobe", FrontEnd::Kprobe),
-        ];
-        Self {
-            front_end: layers.get(&FRONT_END, |raw| one_of(raw, &FRONT_ENDS)).unwrap_or_default(),
-        }
+    pub(super) fn read(settings: &Settings) -> Self {
+        let front_end = match settings.text(&FRONT_END) {
+            Some("tracepoint") => FrontEnd::Tracepoint,
+            Some("fentry") => FrontEnd::Fentry,
+            Some("kprobe") => FrontEnd::Kprobe,
+            _ => FrontEnd::Auto,
+        };
+        Self { front_end }
     }
 }

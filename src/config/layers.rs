@@ -1,128 +1,321 @@
-//! Defaults below the YAML file below the environment, read one setting at a time so that every
-//! mistake is reported, not only the first.
+//! Defaults below the file below the environment, leaf by leaf. Each layer's values are read by
+//! their keys, so that a mistake is told even where another layer's word counts; which one does,
+//! figment decides, for which a value is its number.
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider, Source};
+use std::collections::BTreeMap;
 
+use figment::value::{Dict, Map, Value as Leaf};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::document::{self, Content, Entry, Node};
 use super::env::Environment;
-use super::value::Raw;
-use super::yaml::{YamlFile, insert};
+use super::key::{Expand, Key, Kind};
+use super::keys::{self, SWITCHED_OFF_BY_NULL};
+use super::notice::{Notice, Origin, Problem};
+use super::table::{Found, Table};
+use super::value::{Reader, Value};
 
-/// One setting: where it may be written, and what it is when it is not.
+/// A setting, or an entry of one that is a mapping, as a layer has it; `None` = it is wrong.
 #[derive(Debug)]
-pub(super) struct Key {
-    /// Dotted path in the YAML file; paths under `environment.` exist only inside the agent, for
-    /// settings that have no YAML key.
-    pub(super) path: &'static str,
-    /// Environment variables; the first that is set wins.
-    pub(super) vars: &'static [&'static str],
-    /// Default as an environment variable would hold it; empty = not set.
-    pub(super) default: &'static str,
-    /// Whether the value must not be shown.
-    pub(super) secret: bool,
+struct Written {
+    value: Option<Value>,
+    origin: Origin,
 }
 
-impl Key {
-    pub(super) const fn new(
-        path: &'static str,
-        vars: &'static [&'static str],
-        default: &'static str,
-    ) -> Self {
-        Self { path, vars, default, secret: false }
-    }
-
-    /// Whether the key exists in YAML.
-    pub(super) fn in_yaml(&self) -> bool {
-        !self.path.starts_with("environment.")
-    }
-
-    /// The name to tell the user: the first variable, else the YAML key.
-    pub(super) fn name(&self) -> &'static str {
-        self.vars.first().copied().unwrap_or(self.path)
-    }
+/// A setting's value, and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) key: &'static Key,
+    pub(super) value: Value,
+    pub(super) origin: Origin,
 }
 
-/// The layers, and the problems found so far.
-#[derive(Debug)]
-pub(super) struct Layers {
+/// Every setting that has a value, in the order of the reference page.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    by_path: BTreeMap<&'static str, Setting>,
+    /// Sections that are switched off.
+    pub(super) off: Vec<&'static str>,
+}
+
+/// What there is to say of the layers.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    pub(super) problems: Vec<Problem>,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Reads every setting out of `file` (the entries of its document) and `env`.
+pub(super) fn settle(file: &[Entry], env: &Environment, remarks: &mut Remarks) -> Settings {
+    let mut layers = Layers { figment: Figment::new(), written: Vec::new(), remarks };
+    layers.add_defaults();
+    let off = layers.add_file(file);
+    layers.add_environment(env);
+    layers.remarks.notices.extend(unknown_variables(env));
+    let read = keys::all().filter_map(|key| layers.read(key));
+    let by_path = read.map(|setting| (setting.key.path, setting)).collect();
+    Settings { by_path, off }
+}
+
+struct Layers<'a> {
     figment: Figment,
-    /// Everything that is wrong, one sentence each.
-    pub(super) problems: Vec<String>,
+    written: Vec<Written>,
+    remarks: &'a mut Remarks,
 }
 
-impl Layers {
-    pub(super) fn new(keys: &[&Key], file: YamlFile, env: &Environment) -> Self {
-        let defaults = keys.iter().filter(|key| !key.default.is_empty());
-        let mut figment = defaults.fold(Figment::new(), |figment, key| {
-            figment.merge(Setting { path: key.path, name: DEFAULT, text: key.default })
+impl Layers<'_> {
+    fn add_defaults(&mut self) {
+        let mut dict = Dict::new();
+        for key in keys::all().filter(|key| !key.default.is_empty()) {
+            if let Ok(Some(node)) = document::parse(key.default) {
+                self.put(&mut dict, key, node, &Origin::Default);
+            }
+        }
+        self.merge("defaults", dict);
+    }
+
+    fn add_file(&mut self, file: &[Entry]) -> Vec<&'static str> {
+        let mut dict = Dict::new();
+        let mut off = Vec::new();
+        Table::new(keys::all().filter(|key| key.in_yaml())).walk(file, &mut |found, line| {
+            let origin = Origin::File(line);
+            match found {
+                Found::Setting(key, node) if !node.is_null() => {
+                    self.put(&mut dict, key, node.clone(), &origin);
+                }
+                Found::Setting(key, _)
+                    if key.kind.is_emptied_by_null() && !key.default.is_empty() =>
+                {
+                    let content = match key.kind {
+                        Kind::Map(_) => Content::Map(Vec::new()),
+                        _ => Content::List(Vec::new()),
+                    };
+                    let nothing = Node { line, content };
+                    self.put(&mut dict, key, nothing, &origin);
+                }
+                Found::Setting(..) => {}
+                Found::Empty(path) => {
+                    off.extend(SWITCHED_OFF_BY_NULL.iter().copied().filter(|name| *name == path));
+                }
+                Found::NoMapping(path) => {
+                    self.remarks.problems.push(Problem::new(
+                        &origin,
+                        &path,
+                        "must be a mapping of keys",
+                    ));
+                }
+                Found::Unknown(path, nearest) => {
+                    self.remarks.notices.push(Notice::unknown(origin, path, nearest));
+                }
+            }
         });
-        figment = figment.merge(file);
-        for key in keys {
-            let set = key.vars.iter().find_map(|var| env.get(var).map(|text| (var, text)));
-            if let Some((name, text)) = set {
-                figment = figment.merge(Setting { path: key.path, name, text });
-            }
-        }
-        Self { figment, problems: Vec::new() }
+        self.merge("file", dict);
+        off
     }
 
-    /// The setting's value. `None` when it is not set or wrong; the latter is a problem, with the
-    /// sentence that `parse` gives.
-    pub(super) fn get<T>(
+    fn add_environment(&mut self, env: &Environment) {
+        let mut dict = Dict::new();
+        for key in keys::all() {
+            let set = key.vars.iter().find_map(|var| {
+                let text = env.get(var)?;
+                let text = match key.expand {
+                    Expand::No => text.to_owned(),
+                    Expand::Shell => env.expand(text),
+                    Expand::Placeholders => env.substitute(text),
+                };
+                (!text.is_empty()).then_some((*var, text))
+            });
+            if let Some((var, text)) = set {
+                self.put(&mut dict, key, Node::quoted(text), &Origin::Variable(var));
+            }
+        }
+        self.merge("environment", dict);
+    }
+
+    /// Puts what was written for `key` into a layer. Each entry of a mapping is a leaf by itself;
+    /// an empty one takes away those of the layers below.
+    fn put(&mut self, dict: &mut Dict, key: &'static Key, node: Node, origin: &Origin) {
+        match (key.kind, node.content) {
+            (Kind::Map(kind), Content::Map(entries)) if !entries.is_empty() => {
+                let mut leaves = Dict::new();
+                for Entry { key: name, line, value } in entries {
+                    let origin = match origin {
+                        Origin::File(_) => Origin::File(line),
+                        other => other.clone(),
+                    };
+                    let leaf = self.leaf(key, *kind, &format!(".{name}"), &value, origin);
+                    leaves.insert(name, leaf);
+                }
+                insert(dict, key.path, Leaf::from(leaves));
+            }
+            (_, content) => {
+                let node = Node { line: node.line, content };
+                let leaf = self.leaf(key, key.kind, "", &node, origin.clone());
+                insert(dict, key.path, leaf);
+            }
+        }
+    }
+
+    /// Reads a value, which stands `below` the setting; gives its number.
+    fn leaf(
         &mut self,
-        key: &Key,
-        parse: impl FnOnce(&Raw) -> Result<T, String>,
-    ) -> Option<T> {
-        let value = self.figment.find_value(key.path).ok()?;
-        let (origin, yaml) = self.origin(key, &value);
-        let raw = Raw::new(&value, yaml);
-        match parse(&raw) {
-            Ok(value) => Some(value),
-            Err(why) if key.secret => {
-                self.problems.push(format!("{origin}: {why} (its value is not shown)"));
-                None
-            }
-            Err(why) => {
-                self.problems.push(format!("{origin} = {}: {why}", raw.shown()));
-                None
+        key: &'static Key,
+        kind: Kind,
+        below: &str,
+        node: &Node,
+        origin: Origin,
+    ) -> Leaf {
+        let mut reader = match origin {
+            Origin::Default => Reader::of_default(),
+            Origin::File(_) => Reader::new(false),
+            Origin::Variable(_) => Reader::new(true),
+        };
+        let value = reader.read(kind, node);
+        for remark in reader.remarks {
+            let path = format!("{}{below}{}", key.path, remark.below);
+            match remark.into_notice(key, path, &origin) {
+                Ok(notice) => self.remarks.notices.push(notice),
+                Err(problem) => self.remarks.problems.push(problem),
             }
         }
+        self.written.push(Written { value, origin });
+        Leaf::from(self.written.len() - 1)
     }
 
-    /// Whether the file or the environment sets `key`.
-    pub(super) fn is_set(&self, key: &Key) -> bool {
-        self.figment.find_metadata(key.path).is_some_and(|m| m.name != DEFAULT)
+    fn merge(&mut self, name: &'static str, dict: Dict) {
+        let figment = std::mem::take(&mut self.figment);
+        self.figment = figment.merge(Layer { name, dict });
     }
 
-    /// The variable or the YAML key that decided.
-    fn origin(&self, key: &Key, value: &Value) -> (String, bool) {
-        match self.figment.get_metadata(value.tag()) {
-            Some(Metadata { source: Some(Source::File(file)), .. }) => {
-                (format!("{} in {}", key.path, file.display()), true)
+    fn written(&self, leaf: &Leaf) -> Option<&Written> {
+        let number = leaf.to_u128()?;
+        self.written.get(usize::try_from(number).ok()?)
+    }
+
+    fn read(&self, key: &'static Key) -> Option<Setting> {
+        let leaf = self.figment.find_value(key.path).ok()?;
+        let Leaf::Dict(_, leaves) = &leaf else {
+            let written = self.written(&leaf)?;
+            let value = written.value.clone()?;
+            return Some(Setting { key, value, origin: written.origin.clone() });
+        };
+        let mut values = Vec::with_capacity(leaves.len());
+        let mut origin = Origin::Default;
+        for (name, leaf) in leaves {
+            let written = self.written(leaf)?;
+            let value = written.value.clone()?;
+            if written.origin != Origin::Default {
+                origin = written.origin.clone();
             }
-            Some(metadata) => (metadata.name.clone().into_owned(), false),
-            None => (key.name().to_owned(), false),
+            values.push((name.clone(), value));
         }
+        Some(Setting { key, value: Value::Map(values), origin })
     }
 }
 
-const DEFAULT: &str = "default";
+/// Variables that look like ours and are not.
+fn unknown_variables(env: &Environment) -> Vec<Notice> {
+    const OTHERS: [&str; 1] = [super::CONFIG_PATH];
+    let known: Vec<&str> = keys::all().flat_map(|key| key.vars).copied().chain(OTHERS).collect();
+    let ours = |name: &&str| {
+        (name.starts_with("OTEL_EBPF_") || name.starts_with("OBI_")) && !known.contains(name)
+    };
+    env.names()
+        .filter(ours)
+        // The companion's, which has an environment of its own.
+        .filter(|name| !name.starts_with("OTEL_EBPF_K8S_CACHE_"))
+        .map(|name| {
+            let nearest = super::table::similar(name, known.iter().copied()).map(str::to_owned);
+            Notice::unknown_variable(name.to_owned(), nearest)
+        })
+        .collect()
+}
 
-/// A layer of one setting.
-struct Setting<'a> {
-    path: &'static str,
+/// One layer.
+struct Layer {
     name: &'static str,
-    text: &'a str,
+    dict: Dict,
 }
 
-impl Provider for Setting<'_> {
+impl Provider for Layer {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.name)
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let mut dict = Dict::new();
-        insert(&mut dict, self.path, Value::from(self.text));
-        Ok(Profile::Default.collect(dict))
+        Ok(Profile::Default.collect(self.dict.clone()))
+    }
+}
+
+/// Puts `leaf` at the dotted path `at`.
+fn insert(into: &mut Dict, at: &str, leaf: Leaf) {
+    match at.split_once('.') {
+        None => {
+            into.insert(at.to_owned(), leaf);
+        }
+        Some((head, rest)) => {
+            let inner = into.entry(head.to_owned()).or_insert_with(|| Leaf::from(Dict::new()));
+            if let Leaf::Dict(_, inner) = inner {
+                insert(inner, rest, leaf);
+            }
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn get(&self, key: &Key) -> Option<&Value> {
+        self.by_path.get(key.path).map(|setting| &setting.value)
+    }
+
+    pub(super) fn setting(&self, key: &Key) -> Option<&Setting> {
+        self.by_path.get(key.path)
+    }
+
+    /// Whether the file or a variable sets it.
+    pub(super) fn is_set(&self, key: &Key) -> bool {
+        self.setting(key).is_some_and(|setting| setting.origin != Origin::Default)
+    }
+
+    /// All of them, in the order of the reference page.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Setting> {
+        keys::all().filter_map(|key| self.by_path.get(key.path))
+    }
+
+    /// Its text; `None` when it is not set or empty.
+    pub(super) fn text(&self, key: &Key) -> Option<&str> {
+        match self.get(key)? {
+            Value::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Something is wrong with its value.
+    pub(super) fn problem(&self, key: &Key, why: impl std::fmt::Display) -> Problem {
+        let Some(Setting { key, value, origin }) = self.setting(key) else {
+            return Problem::new(&Origin::Default, key.name(), why);
+        };
+        let shown = if key.secret { String::new() } else { format!(" = {}", value.shown()) };
+        let why = format!("{}{shown}: {why}", origin.name(key));
+        Problem { line: origin.line(), why }
+    }
+
+    pub(super) fn bool(&self, key: &Key) -> bool {
+        matches!(self.get(key), Some(Value::Bool(true)))
+    }
+
+    pub(super) fn count(&self, key: &Key) -> usize {
+        match self.get(key) {
+            Some(Value::Int(n)) => usize::try_from(*n).unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
+    pub(super) fn duration(&self, key: &Key) -> std::time::Duration {
+        match self.get(key) {
+            Some(Value::Duration(ns)) => {
+                std::time::Duration::from_nanos(u64::try_from(*ns).unwrap_or_default())
+            }
+            _ => std::time::Duration::ZERO,
+        }
     }
 }

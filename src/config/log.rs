@@ -3,20 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::layers::{Key, Layers};
-use super::value::{Raw, duration, one_of, text};
-
-const LEVEL: Key = Key::new("log_level", &["OTEL_EBPF_LOG_LEVEL"], "INFO");
-const FORMAT: Key = Key::new("log_format", &["OTEL_EBPF_LOG_FORMAT"], "text");
-pub(super) const TRACE_PRINTER: Key =
-    Key::new("trace_printer", &["OTEL_EBPF_TRACE_PRINTER"], "disabled");
-const SHUTDOWN_TIMEOUT: Key = Key::new("shutdown_timeout", &["OTEL_EBPF_SHUTDOWN_TIMEOUT"], "10s");
-const LEDGER_FILE: Key = Key::new("environment.ledger_file", &["OTEL_EBPF_LEDGER_FILE"], "");
-
-const FAULT: Key = Key::new("environment.fault", &["OTEL_EBPF_FAULT"], "");
-
-pub(super) const KEYS: &[&Key] =
-    &[&LEVEL, &FORMAT, &TRACE_PRINTER, &SHUTDOWN_TIMEOUT, &LEDGER_FILE, &FAULT];
+use super::keys::{FAULT, LEDGER_FILE, LOG_FORMAT, LOG_LEVEL, SHUTDOWN_TIMEOUT, TRACE_PRINTER};
+use super::layers::Settings;
+use super::notice::{Notice, NoticeKind};
 
 /// The least severe message that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,48 +87,46 @@ pub struct AgentConfig {
 }
 
 impl AgentConfig {
-    pub(super) fn read(layers: &mut Layers, notices: &mut Vec<String>) -> Self {
+    pub(super) fn read(settings: &Settings, notices: &mut Vec<Notice>) -> Self {
+        let trace_printer = match settings.text(&TRACE_PRINTER) {
+            Some("counter") => TracePrinter::Counter,
+            Some("text") => TracePrinter::Text,
+            Some("json") => TracePrinter::Json,
+            Some("json_indent") => TracePrinter::JsonIndent,
+            _ => TracePrinter::Disabled,
+        };
+        let fault = match settings.text(&FAULT) {
+            Some("reader") => Some(Fault::Reader),
+            Some("decoder_queue") => Some(Fault::DecoderQueue),
+            Some("exporter") => Some(Fault::Exporter),
+            Some("connections") => Some(Fault::Connections),
+            Some("no_sk_storage") => Some(Fault::NoSkStorage),
+            Some("no_cookie") => Some(Fault::NoCookie),
+            Some("no_file_iterator") => Some(Fault::NoFileIterator),
+            _ => None,
+        };
         Self {
-            log_level: layers.get(&LEVEL, log_level).unwrap_or_default(),
-            log_format: layers.get(&FORMAT, |raw| log_format(raw, notices)).unwrap_or_default(),
-            trace_printer: layers.get(&TRACE_PRINTER, trace_printer).unwrap_or_default(),
-            shutdown_timeout: layers.get(&SHUTDOWN_TIMEOUT, duration).unwrap_or_default(),
-            ledger_file: layers.get(&LEDGER_FILE, text).map(PathBuf::from),
-            fault: layers.get(&FAULT, |raw| one_of(raw, &FAULTS)),
+            log_level: settings.text(&LOG_LEVEL).and_then(log_level).unwrap_or_default(),
+            log_format: log_format(settings, notices),
+            trace_printer,
+            shutdown_timeout: settings.duration(&SHUTDOWN_TIMEOUT),
+            ledger_file: settings.text(&LEDGER_FILE).map(PathBuf::from),
+            fault,
         }
     }
 }
 
-const FAULTS: [(&str, Fault); 7] = [
-    ("reader", Fault::Reader),
-    ("decoder_queue", Fault::DecoderQueue),
-    ("exporter", Fault::Exporter),
-    ("connections", Fault::Connections),
-    ("no_sk_storage", Fault::NoSkStorage),
-    ("no_cookie", Fault::NoCookie),
-    ("no_file_iterator", Fault::NoFileIterator),
-];
-
-fn trace_printer(raw: &Raw) -> Result<TracePrinter, String> {
-    one_of(
-        raw,
-        &[
-            ("disabled", TracePrinter::Disabled),
-            ("counter", TracePrinter::Counter),
-            ("text", TracePrinter::Text),
-            ("json", TracePrinter::Json),
-            ("json_indent", TracePrinter::JsonIndent),
-        ],
-    )
+/// Whether it is a level, see [`log_level`].
+pub(super) fn is_level(written: &str) -> bool {
+    log_level(written).is_some()
 }
 
 /// A level by name in any case, with an optional offset as Go's slog has it (`INFO+2`); the
 /// levels lie 4 apart, and what lies between two is the more severe one.
-fn log_level(raw: &Raw) -> Result<LogLevel, String> {
-    let written = text(raw)?.to_uppercase();
-    let allowed = || "must be one of DEBUG, INFO, WARN, ERROR".to_owned();
+fn log_level(written: &str) -> Option<LogLevel> {
+    let written = written.to_uppercase();
     let (name, offset) = match written.find(['+', '-']).and_then(|i| written.split_at_checked(i)) {
-        Some((name, offset)) => (name, offset.parse::<i32>().map_err(|_| allowed())?),
+        Some((name, offset)) => (name, offset.parse::<i32>().ok()?),
         None => (written.as_str(), 0),
     };
     let base = match name {
@@ -147,9 +134,9 @@ fn log_level(raw: &Raw) -> Result<LogLevel, String> {
         "INFO" => 0,
         "WARN" => 4,
         "ERROR" => 8,
-        _ => return Err(allowed()),
+        _ => return None,
     };
-    Ok(match base + i64::from(offset) {
+    Some(match base + i64::from(offset) {
         ..=-5 => LogLevel::Trace,
         -4 => LogLevel::Debug,
         -3..=0 => LogLevel::Info,
@@ -159,13 +146,14 @@ fn log_level(raw: &Raw) -> Result<LogLevel, String> {
 }
 
 /// The contract goes on with `text` when the format is unknown.
-fn log_format(raw: &Raw, notices: &mut Vec<String>) -> Result<LogFormat, String> {
-    Ok(match text(raw)?.to_lowercase().as_str() {
-        "text" => LogFormat::Text,
+fn log_format(settings: &Settings, notices: &mut Vec<Notice>) -> LogFormat {
+    match settings.text(&LOG_FORMAT).unwrap_or_default().to_lowercase().as_str() {
         "json" => LogFormat::Json,
+        "text" | "" => LogFormat::Text,
         other => {
-            notices.push(format!("log_format {other:?} is neither text nor json: text is used"));
+            let text = format!("log_format {other:?} is neither text nor json: text is used");
+            notices.push(Notice { line: 0, text, kind: NoticeKind::Surprise });
             LogFormat::Text
         }
-    })
+    }
 }

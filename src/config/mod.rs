@@ -1,18 +1,27 @@
-//! Configuration: built-in defaults below a YAML file below the environment, one file a section.
+//! Configuration: built-in defaults below a YAML file below the environment.
 //!
-//! Every mistake is reported, with the name of the key or variable, its value and what is allowed.
-//! Nothing that is set goes unheard: what the agent does not act on comes back as a notice. No
-//! other module reads the environment.
+//! What a setting is stands once, in `keys/`; everything else is read from there. Every mistake is
+//! reported, with its line, the name of the key or variable, its value and what is allowed. Nothing
+//! that is set goes unheard: what the agent does not act on comes back as a notice. No other module
+//! reads the environment.
 
 mod discovery;
+mod document;
 mod ebpf;
 mod env;
-mod known;
+mod file;
+mod glob;
+mod key;
+mod keys;
 mod layers;
 mod log;
+mod notice;
+mod numbers;
+mod pages;
+mod render;
+mod table;
 mod traces;
 mod value;
-mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -20,27 +29,20 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use discovery::{ExeGlob, PortSet, Selection};
 pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
+pub use notice::{Notice, NoticeKind, Problem};
 pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
 pub use value::without_userinfo;
 
-use layers::{Key, Layers};
-use yaml::YamlFile;
+use keys::{OTLP_ENDPOINT, TRACE_PRINTER};
+use layers::{Remarks, Setting, Settings};
+use value::Value;
+
+use crate::model::selector::Selectors;
 
 const CONFIG_PATH: &str = "OTEL_EBPF_CONFIG_PATH";
-
-/// YAML keys and variables that select processes in the contract and not yet in the agent.
-const OTHER_SELECTORS: [&str; 6] = [
-    "target_pids",
-    "executable_path",
-    "discovery.instrument",
-    "discovery.services",
-    "OTEL_EBPF_TARGET_PID",
-    "OTEL_EBPF_EXECUTABLE_PATH",
-];
 
 /// Everything a user can decide.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +50,7 @@ pub struct Config {
     /// Logs, printers, shutdown.
     pub agent: AgentConfig,
     /// Which processes are observed.
-    pub selection: Selection,
+    pub selection: Selectors,
     /// The kernel side.
     pub ebpf: EbpfConfig,
     /// Where spans are sent; `None` = nowhere.
@@ -62,7 +64,7 @@ pub struct Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// One sentence for every key or variable that is set and not acted on.
+    /// What is set and has no effect, or not the one that one would expect.
     pub notices: Vec<String>,
 }
 
@@ -103,56 +105,173 @@ pub fn load(
     env: &Environment,
     purpose: Purpose,
 ) -> Result<Loaded, ConfigError> {
-    let keys = all_keys();
-    let acted: Vec<&str> = keys.iter().filter(|key| key.in_yaml()).map(|key| key.path).collect();
     let path = env.get(CONFIG_PATH).map(PathBuf::from).or_else(|| path.map(Path::to_owned));
-    let file = path.map(|path| YamlFile::read(&path, env, &acted)).unwrap_or_default();
-    if !file.problems.is_empty() {
-        return Err(ConfigError { problems: file.problems });
+    let mut settled = Settled::read(path, env)?;
+    let config = settled.config(purpose);
+    let (problems, notices) = settled.said();
+    match problems.is_empty() {
+        true => Ok(Loaded { config, notices: notices.into_iter().map(|(_, text)| text).collect() }),
+        false => {
+            // A misspelt name is often the cause.
+            let unknown = notices.into_iter().filter(|(kind, _)| *kind == NoticeKind::Unknown);
+            let unknown = unknown.map(|(_, text)| text);
+            Err(ConfigError { problems: problems.into_iter().chain(unknown).collect() })
+        }
     }
-    let ignored = ignored(&file, env, &keys);
-    let mut notices: Vec<String> = ignored.iter().map(notice).collect();
-    let mut layers = Layers::new(&keys, file, env);
-    let mut config = Config {
-        agent: AgentConfig::read(&mut layers, &mut notices),
-        selection: Selection::read(&mut layers, env),
-        ebpf: EbpfConfig::read(&mut layers),
-        traces: traces::read(&mut layers, env),
-        resource_attributes: traces::read_resource_attributes(&mut layers, env),
+}
+
+/// What there is to say of the file at `path` together with `env`: what is wrong, and what is to be
+/// heard. `strict` = a name that nobody knows is wrong.
+pub fn check(path: &Path, env: &Environment, strict: bool) -> (Vec<String>, Vec<String>) {
+    let mut settled = match Settled::read(Some(path.to_owned()), env) {
+        Ok(settled) => settled,
+        Err(error) => return (error.problems, Vec::new()),
     };
-    if layers.problems.is_empty() {
-        complete(&mut config, &mut layers, &ignored, purpose);
-    }
-    if layers.problems.is_empty() {
-        Ok(Loaded { config, notices })
-    } else {
-        // A misspelt name is often the cause.
-        let unknown = ignored.iter().filter(|(_, known)| !known).map(notice);
-        Err(ConfigError { problems: layers.problems.into_iter().chain(unknown).collect() })
+    settled.config(Purpose::Observe);
+    let (mut problems, notices) = settled.said();
+    let wrong = |kind| strict && kind == NoticeKind::Unknown;
+    problems.extend(notices.iter().filter(|(kind, _)| wrong(*kind)).map(|(_, text)| text.clone()));
+    let heard = notices.into_iter().filter(|(kind, _)| !wrong(*kind)).map(|(_, text)| text);
+    (problems, heard.collect())
+}
+
+/// The effective configuration as a YAML file, secrets masked; `origin` = with where each value
+/// comes from.
+///
+/// # Errors
+/// As [`load`], but that something is missing is none.
+pub fn effective(
+    path: Option<&Path>,
+    env: &Environment,
+    origin: bool,
+) -> Result<String, ConfigError> {
+    let path = env.get(CONFIG_PATH).map(PathBuf::from).or_else(|| path.map(Path::to_owned));
+    let settled = Settled::read(path, env)?;
+    let (problems, _) = settled.said();
+    match problems.is_empty() {
+        true => Ok(pages::effective(&settled.settings, &settled.path(), origin)),
+        false => Err(ConfigError { problems }),
     }
 }
 
-fn all_keys() -> Vec<&'static Key> {
-    [log::KEYS, discovery::KEYS, ebpf::KEYS, traces::KEYS].concat()
+/// JSON Schema of the configuration file.
+pub fn schema() -> String {
+    format!("{:#}\n", pages::schema())
 }
 
-/// Keys and variables that are set and not acted on, and whether the contract knows them.
-fn ignored(file: &YamlFile, env: &Environment, keys: &[&Key]) -> Vec<(String, bool)> {
-    let acted = |name: &str| name == CONFIG_PATH || keys.iter().any(|k| k.vars.contains(&name));
-    let vars = env
-        .names()
-        .filter(|name| !acted(name))
-        .map(|name| (name.to_owned(), known::VARS.contains(&name)))
-        .filter(|(name, known)| *known || name.starts_with("OTEL_EBPF_"));
-    file.ignored.iter().cloned().chain(vars).collect()
+/// Every setting with its default, commented out.
+pub fn default_file() -> String {
+    pages::default_file()
 }
 
-fn notice((name, known): &(String, bool)) -> String {
-    if *known {
-        format!("{name} is accepted but not acted on yet")
-    } else {
-        format!("{name} is not a known setting and has no effect")
+/// Every setting, its variables, values, default and meaning, as a Markdown page.
+pub fn reference() -> String {
+    pages::reference()
+}
+
+/// The layers, settled, and what there is to say of them.
+#[derive(Debug)]
+struct Settled {
+    path: Option<PathBuf>,
+    settings: Settings,
+    remarks: Remarks,
+}
+
+impl Settled {
+    fn read(path: Option<PathBuf>, env: &Environment) -> Result<Self, ConfigError> {
+        let entries = match &path {
+            Some(path) => file::read(path, env),
+            None => Ok(Vec::new()),
+        };
+        let mut remarks = Remarks::default();
+        let entries = entries.map_err(|p| {
+            let place = path.as_deref().map_or_else(String::new, |path| place(path, p.line));
+            ConfigError { problems: vec![format!("config file {place}{}", p.why)] }
+        })?;
+        let settings = layers::settle(&entries, env, &mut remarks);
+        Ok(Self { path, settings, remarks })
     }
+
+    fn path(&self) -> String {
+        self.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    /// What the agent makes of them; the default where something is wrong.
+    fn config(&mut self, purpose: Purpose) -> Config {
+        let Self { settings, remarks: Remarks { problems, notices }, .. } = self;
+        let selection = discovery::read(settings, problems, notices);
+        let selects = selection.is_some();
+        let mut config = Config {
+            agent: AgentConfig::read(settings, notices),
+            selection: selection.unwrap_or_default(),
+            ebpf: EbpfConfig::read(settings),
+            traces: traces::read(settings, problems),
+            resource_attributes: traces::read_resource_attributes(settings),
+        };
+        notices.extend(not_acted_on(settings));
+        if problems.is_empty() {
+            problems.extend(complete(&mut config, selects, settings, purpose));
+        }
+        config
+    }
+
+    /// Sentences about problems and notices, those about the file with their places.
+    fn said(&self) -> (Vec<String>, Vec<(NoticeKind, String)>) {
+        // What is about no line of the file is about a variable, or about everything.
+        let said = |line: usize, text: &str| match (&self.path, line) {
+            (_, 0) | (None, _) => text.to_owned(),
+            (Some(path), line) => format!("{}{text}", place(path, line)),
+        };
+        // A variable of several settings is wrong for each in the same words.
+        let mut problems: Vec<&Problem> = Vec::new();
+        for problem in &self.remarks.problems {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        problems.sort_by_key(|problem| problem.line);
+        let problems = problems.into_iter().map(|problem| said(problem.line, &problem.why));
+        let notices = self.remarks.notices.iter();
+        let notices = notices.map(|notice| (notice.kind, said(notice.line, &notice.text)));
+        (problems.collect(), notices.collect())
+    }
+}
+
+fn place(path: &Path, line: usize) -> String {
+    match line {
+        0 => format!("{}: ", path.display()),
+        line => format!("{}:{line}: ", path.display()),
+    }
+}
+
+/// Settings that are set and not acted on.
+fn not_acted_on(settings: &Settings) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut say = |line, name: &str| {
+        let text = format!("{name} is accepted but not acted on yet");
+        notices.push(Notice { line, text, kind: NoticeKind::NotActedOn });
+    };
+    for setting in settings.all().filter(|s| settings.is_set(s.key)) {
+        let Setting { key, value, origin } = setting;
+        if !key.acted {
+            say(origin.line(), origin.name(key));
+        } else if let (Value::Items(items), Some(keys)) = (value, key.kind.keys()) {
+            for (i, item) in items.iter().enumerate() {
+                let unheard = |name: &str| keys.iter().any(|k| k.path == name && !k.acted);
+                for (name, _) in item.values.iter().filter(|(name, _)| unheard(name)) {
+                    say(item.line, &format!("{}[{i}].{name}", key.path));
+                }
+            }
+        }
+    }
+    notices
+}
+
+/// Whether the setting is about another output than spans.
+fn is_other(key: &key::Key) -> bool {
+    const OTHERS: [&str; 5] =
+        ["metrics.", "otel_metrics_export.", "prometheus_export.", "network.", "stats."];
+    OTHERS.iter().any(|section| key.path.starts_with(section))
 }
 
 /// Decides what follows from what is set and what is not: nothing at all means every process as
@@ -160,41 +279,44 @@ fn notice((name, known): &(String, bool)) -> String {
 /// needs them.
 fn complete(
     config: &mut Config,
-    layers: &mut Layers,
-    ignored: &[(String, bool)],
+    selects: bool,
+    settings: &Settings,
     purpose: Purpose,
-) {
-    let other = ignored.iter().find(|(name, _)| OTHER_SELECTORS.contains(&name.as_str()));
-    let selects = config.selection.has_criterion();
+) -> Option<Problem> {
     let exports = config.agent.trace_printer != TracePrinter::Disabled || config.traces.is_some();
-    let printer_set = layers.is_set(&log::TRACE_PRINTER);
-    match (purpose, selects, exports) {
-        (Purpose::Observe, true, true) | (Purpose::Record, true, _) | (Purpose::Diagnose, ..) => {}
-        (Purpose::Observe, false, false) if other.is_none() && !printer_set => {
-            config.selection.everything = true;
-            config.agent.trace_printer = TracePrinter::Text;
+    let printer_set = settings.is_set(&TRACE_PRINTER);
+    // Who sets up something else than traces does not mean every process.
+    let other =
+        || settings.all().any(|s| settings.is_set(s.key) && !s.key.acted && is_other(s.key));
+    let why = match (purpose, selects, exports) {
+        (Purpose::Observe, true, true) | (Purpose::Record, true, _) | (Purpose::Diagnose, ..) => {
+            return None;
         }
-        (Purpose::Record, false, _) if other.is_none() => config.selection.everything = true,
+        (Purpose::Observe, false, false) if !printer_set && !other() => {
+            config.selection = discovery::everything(settings);
+            config.agent.trace_printer = TracePrinter::Text;
+            return None;
+        }
+        (Purpose::Record, false, _) => {
+            config.selection = discovery::everything(settings);
+            return None;
+        }
         (Purpose::Replay, ..) => {
             if !exports && !printer_set {
                 config.agent.trace_printer = TracePrinter::Text;
             }
+            return None;
         }
-        (_, true, false) => layers.problems.push(format!(
+        (_, true, false) => format!(
             "processes are selected but nothing is done with their spans: at least one exporter is \
              needed; set {} to text, or {} to the URL of an OTLP receiver",
-            log::TRACE_PRINTER.name(),
-            traces::ENDPOINT.name()
-        )),
-        (_, false, _) => layers.problems.push(match other {
-            Some((name, _)) => format!(
-                "{name} is not acted on yet and no other setting selects a process: set \
-                 OTEL_EBPF_OPEN_PORT or OTEL_EBPF_AUTO_TARGET_EXE"
-            ),
-            None => "no process is selected: at least one feature must be enabled; set \
-                     OTEL_EBPF_OPEN_PORT to its ports or OTEL_EBPF_AUTO_TARGET_EXE to a glob over \
-                     its executable (\"*\" = every process)"
-                .to_owned(),
-        }),
-    }
+            TRACE_PRINTER.vars.first().unwrap_or(&""),
+            OTLP_ENDPOINT.name()
+        ),
+        (_, false, _) => "no process is selected: at least one feature must be enabled; set \
+                          OTEL_EBPF_OPEN_PORT to its ports, OTEL_EBPF_AUTO_TARGET_EXE to a glob over \
+                          its executable (\"*\" = every process), or discovery.instrument"
+            .to_owned(),
+    };
+    Some(Problem { line: 0, why })
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Selectors, procfs};
+use super::procfs;
 use crate::model::process::ProcessImage;
+use crate::model::selector::Refinement;
 use crate::model::service::{Service, parse_pairs};
 
 /// `service.name` of a process whose executable is not known (semantic conventions, "Service").
@@ -40,7 +41,7 @@ impl HostFacts {
 /// `/proc`, if it still runs.
 pub(super) fn service_of(
     host: &HostFacts,
-    selectors: &Selectors,
+    refinement: &Refinement,
     ns_tgid: u32,
     exe: &str,
     image: &ProcessImage,
@@ -60,16 +61,15 @@ pub(super) fn service_of(
     let attribute = |key: &str| {
         extra.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone()).filter(|v| !v.is_empty())
     };
-    let configured = |s: &str| (!s.is_empty()).then(|| s.to_owned());
     let base = exe.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default();
     Arc::new(Service {
         name: name
             .or_else(|| attribute("service.name"))
-            .or_else(|| configured(&selectors.service_name))
-            .or_else(|| configured(base))
+            .or_else(|| refinement.name.clone())
+            .or_else(|| (!base.is_empty()).then(|| base.to_owned()))
             .unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
         namespace: attribute("service.namespace")
-            .or_else(|| configured(&selectors.service_namespace))
+            .or_else(|| refinement.namespace.clone())
             .unwrap_or_default(),
         instance_id: format!("{}:{ns_tgid}", host.name),
         language,

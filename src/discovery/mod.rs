@@ -4,6 +4,7 @@
 //! selectors and tells the loader (who enters it into the kernel's table) and the decoder (who
 //! needs its identity). Nothing is polled.
 
+mod facts;
 mod identity;
 mod procfs;
 mod runtime;
@@ -12,8 +13,6 @@ mod runtime;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -23,7 +22,9 @@ use crate::model::process::{
     ListenerFact, ProcessEvent, ProcessFact, ProcessImage, ProcessRecord, Surroundings, TaskFact,
     ThreadModel,
 };
+use crate::model::selector::{Choice, Numbers, Refinement, Selectors};
 use crate::telemetry::{Counter, Counters};
+use facts::Known;
 pub use identity::HostFacts;
 pub use procfs::listeners_from_proc;
 
@@ -33,42 +34,16 @@ pub const PROCESSES_MAX: usize = 65_536;
 /// The host's first process.
 const INIT: Tgid = Tgid(1);
 
-/// A question about a path.
-pub type PathTest = Box<dyn Fn(&str) -> bool + Send>;
-
-/// Which processes are meant. A process is selected when it fulfils every criterion that is set.
-pub struct Selectors {
-    /// Every process; no criterion is set then.
-    pub everything: bool,
-    /// It listens on one of these TCP ports. Empty = no criterion.
-    pub ports: Vec<RangeInclusive<u16>>,
-    /// The path of its executable fulfils this. `None` = no criterion.
-    pub exe: Option<PathTest>,
-    /// `service.name` where the process names none; empty = its executable's name.
-    pub service_name: String,
-    /// `service.namespace` where the process names none.
-    pub service_namespace: String,
-}
-
-impl fmt::Debug for Selectors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Selectors").field("ports", &self.ports).finish_non_exhaustive()
-    }
-}
-
-impl Selectors {
-    fn has_port(&self, port: u16) -> bool {
-        self.ports.iter().any(|range| range.contains(&port))
-    }
-}
-
 /// What discovery knows of one process.
 #[derive(Clone, Debug, Default)]
 struct Process {
     ns_tgid: u32,
     exe: String,
-    listens: bool,
+    /// It listens on these, of those that a selector asks for.
+    ports: Vec<u16>,
     selected: bool,
+    /// What the selectors say of it, or of the process that it has its selection from.
+    refinement: Refinement,
     /// It was found by looking around: what its own record says of it is better.
     found: bool,
 }
@@ -77,6 +52,8 @@ struct Process {
 #[derive(Debug)]
 pub struct Discovery {
     selectors: Selectors,
+    /// Ports that a selector asks for.
+    ports: Numbers,
     host: HostFacts,
     processes: HashMap<Tgid, Process>,
     /// Decisions not handed out yet.
@@ -95,10 +72,23 @@ pub struct Decision {
     pub fact: Option<ProcessFact>,
 }
 
+impl Process {
+    fn known(&self) -> Known<'_> {
+        Known::new(self.ns_tgid, &self.exe, &self.ports)
+    }
+
+    fn listens_on(&mut self, port: u16) {
+        if !self.ports.contains(&port) {
+            self.ports.push(port);
+        }
+    }
+}
+
 impl Discovery {
     /// A judge for `selectors` on the host described by `host`.
     pub fn new(selectors: Selectors, host: HostFacts, counters: Arc<Counters>) -> Self {
         Self {
+            ports: selectors.ports(),
             selectors,
             host,
             processes: HashMap::new(),
@@ -123,9 +113,10 @@ impl Discovery {
             };
             self.remember(task.tgid, Process { ns_tgid: task.ns_tgid, exe, ..Process::default() });
         }
-        for listener in listeners.iter().filter(|l| self.selectors.has_port(l.port)) {
+        let ports = &self.ports;
+        for listener in listeners.iter().filter(|l| ports.contains(u32::from(l.port))) {
             if let Some(process) = self.processes.get_mut(&listener.tgid) {
-                process.listens = true;
+                process.listens_on(listener.port);
             }
         }
         let mut chosen: Vec<Tgid> = Vec::new();
@@ -134,14 +125,19 @@ impl Discovery {
                 chosen.push(*tgid);
             }
         }
-        chosen.extend(workers(&chosen, tasks));
         chosen.sort_unstable();
-        chosen.dedup();
-        for tgid in chosen {
-            self.select(tgid, KtimeNs(0), &ProcessImage::default(), true);
+        for tgid in &chosen {
+            self.select(*tgid, KtimeNs(0), &ProcessImage::default(), true);
+        }
+        let is_there = |tgid| self.processes.contains_key(&tgid);
+        for (child, parent) in workers(&chosen, tasks, is_there) {
+            let open = self.processes.get(&child).is_some_and(|p| !p.selected);
+            if open && self.takes_after(child, parent) {
+                self.select(child, KtimeNs(0), &ProcessImage::default(), true);
+            }
         }
         // The others are judged by what their records say, but that they listen was seen only here.
-        self.processes.retain(|_, process| process.selected || process.listens);
+        self.processes.retain(|_, process| process.selected || !process.ports.is_empty());
         let refused = self.processes.iter().filter(|(_, process)| !process.selected);
         let mut refused: Vec<Tgid> = refused.map(|(tgid, _)| *tgid).collect();
         refused.sort_unstable();
@@ -160,8 +156,8 @@ impl Discovery {
     /// nothing slips between the first look and the first selection).
     pub fn more_listeners(&mut self, listeners: &[ListenerFact]) -> Vec<Decision> {
         for l in listeners {
-            if self.selectors.has_port(l.port) {
-                self.listen(l.tgid, l.ns_tgid, KtimeNs(0), ProcessImage::default());
+            if self.asks_for(l.port) {
+                self.listen(l.tgid, l.ns_tgid, l.port, KtimeNs(0), ProcessImage::default());
             }
         }
         std::mem::take(&mut self.decisions)
@@ -177,8 +173,8 @@ impl Discovery {
                 self.fork(parent, child, child_ns_tgid, at);
             }
             ProcessRecord::Exit { tgid, .. } => self.exit(tgid),
-            ProcessRecord::Listen { at, tgid, ns_tgid, image, .. } => {
-                self.listen(tgid, ns_tgid, at, image);
+            ProcessRecord::Listen { at, tgid, ns_tgid, port, image } => {
+                self.listen(tgid, ns_tgid, port, at, image);
             }
         }
         std::mem::take(&mut self.decisions)
@@ -186,13 +182,10 @@ impl Discovery {
 
     fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
         let exe = executable(ns_tgid, &image);
-        let before = self.processes.get(&tgid);
-        let was_selected = before.is_some_and(|p| p.selected);
-        let listens = before.is_some_and(|p| p.listens);
-        let process = Process { ns_tgid, exe, listens, ..Process::default() };
-        // Without an executable selector, exec does not change what a selected process is.
-        let inherited = self.selectors.exe.is_none() && was_selected;
-        let selected = inherited || self.matches(&process);
+        let before = self.processes.remove(&tgid).unwrap_or_default();
+        // What is selected stays so, whatever it becomes, unless that is excluded.
+        let process = Process { ns_tgid, exe, selected: false, found: false, ..before };
+        let selected = self.judge(&process, before.selected);
         self.remember(tgid, process);
         self.decide(selected, tgid, at, &image, false);
     }
@@ -205,14 +198,16 @@ impl Discovery {
             }
             None => {
                 let exe = executable(ns_tgid, &ProcessImage::default());
-                (Process { ns_tgid, exe, ..Process::default() }, self.selectors.everything)
+                let process = Process { ns_tgid, exe, ..Process::default() };
+                let selected = self.matches(&process);
+                (process, selected)
             }
         };
         self.remember(child, process);
         self.decide(selected, child, at, &ProcessImage::default(), false);
     }
 
-    fn listen(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
+    fn listen(&mut self, tgid: Tgid, ns_tgid: u32, port: u16, at: KtimeNs, image: ProcessImage) {
         let mut process = match self.processes.get(&tgid) {
             Some(process) => process.clone(),
             None => Process { ns_tgid, ..Process::default() },
@@ -220,7 +215,7 @@ impl Discovery {
         if process.exe.is_empty() {
             process.exe = executable(ns_tgid, &image);
         }
-        process.listens = true;
+        process.listens_on(port);
         let known = process.selected && !process.found;
         let selected = process.selected || self.matches(&process);
         process.found = false;
@@ -266,20 +261,23 @@ impl Discovery {
         let above = ancestors(&masters, tasks);
         for l in listeners.iter().filter(|l| above.contains(&l.tgid)) {
             let exe = executable(l.ns_tgid, &ProcessImage::default());
-            let owner = Process { exe, listens: true, ..Process::default() };
-            if self.selectors.has_port(l.port) && self.matches(&owner) {
-                self.inherit(l.tgid, l.ns_tgid, since);
+            let ports = vec![l.port];
+            let owner = Process { ns_tgid: l.ns_tgid, exe, ports, ..Process::default() };
+            if self.asks_for(l.port) && self.matches(&owner) {
+                self.inherit(l.tgid, l.ns_tgid, None, since);
                 masters.push(l.tgid);
             }
         }
-        let workers = workers(&masters, tasks);
-        for task in tasks.iter().filter(|task| workers.contains(&task.tgid)) {
-            self.inherit(task.tgid, task.ns_tgid, since);
+        let ids: HashMap<Tgid, u32> = tasks.iter().map(|t| (t.tgid, t.ns_tgid)).collect();
+        let ns_tgid = |tgid| ids.get(&tgid).copied().unwrap_or_default();
+        for (child, parent) in workers(&masters, tasks, |tgid| procfs::is_there(ns_tgid(tgid))) {
+            self.inherit(child, ns_tgid(child), Some(parent), since);
         }
     }
 
-    /// Selects a process of which the kernel has not asked.
-    fn inherit(&mut self, tgid: Tgid, ns_tgid: u32, since: KtimeNs) {
+    /// Selects a process of which the kernel has not asked: one that listens, or one whose parent
+    /// is selected.
+    fn inherit(&mut self, tgid: Tgid, ns_tgid: u32, parent: Option<Tgid>, since: KtimeNs) {
         if self.processes.get(&tgid).is_some_and(|p| p.selected) {
             return;
         }
@@ -289,8 +287,11 @@ impl Discovery {
             // Gone: its own record tells what it was.
             return;
         }
-        let process = Process { ns_tgid, exe, listens: true, selected: false, found: true };
-        self.remember(tgid, process);
+        self.remember(tgid, Process { ns_tgid, exe, found: true, ..Process::default() });
+        if parent.is_some_and(|parent| !self.takes_after(tgid, parent)) {
+            self.processes.remove(&tgid);
+            return;
+        }
         if let Some(fact) = self.chosen(tgid, since, &image) {
             let event = ProcessEvent::Inherited { tgid, ns_tgid };
             self.decisions.push(Decision { event: Some(event), fact: Some(fact) });
@@ -302,14 +303,35 @@ impl Discovery {
         self.answer(ProcessEvent::Exited { tgid }, None);
     }
 
-    /// Whether the process fulfils every criterion that is set.
+    fn asks_for(&self, port: u16) -> bool {
+        self.ports.contains(u32::from(port))
+    }
+
+    /// Whether a selector matches the process, and no exclusion.
     fn matches(&self, process: &Process) -> bool {
-        if self.selectors.everything {
-            return true;
+        self.judge(process, false)
+    }
+
+    /// The same; one that nothing matches has what it `inherits`.
+    fn judge(&self, process: &Process, inherits: bool) -> bool {
+        match self.selectors.judge(&process.known()) {
+            Choice::Excluded(_) => false,
+            // Nothing but spans goes out yet.
+            Choice::Chosen => self.selectors.refinement(&process.known()).traces != Some(false),
+            Choice::Unmatched => inherits,
         }
-        let exe = self.selectors.exe.as_ref().is_none_or(|matches| matches(&process.exe));
-        let ports = self.selectors.ports.is_empty() || process.listens;
-        exe && ports
+    }
+
+    /// Lets a child have what the selectors say of its parent. Whether it is selected with that: an
+    /// exclusion may match it.
+    fn takes_after(&mut self, child: Tgid, parent: Tgid) -> bool {
+        let Some(parent) = self.processes.get(&parent).filter(|parent| parent.selected) else {
+            return false;
+        };
+        let refinement = parent.refinement.clone();
+        let Some(process) = self.processes.get_mut(&child) else { return false };
+        process.refinement = refinement;
+        self.processes.get(&child).is_some_and(|process| self.judge(process, true))
     }
 
     fn decide(
@@ -339,10 +361,13 @@ impl Discovery {
     /// which was counted.
     fn chosen(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage) -> Option<ProcessFact> {
         let process = self.processes.get_mut(&tgid)?;
+        if self.selectors.judge(&process.known()) == Choice::Chosen {
+            process.refinement = self.selectors.refinement(&process.known());
+        }
         let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
         let service = identity::service_of(
             &self.host,
-            &self.selectors,
+            &process.refinement,
             process.ns_tgid,
             &process.exe,
             image,
@@ -357,14 +382,8 @@ impl Discovery {
         self.answer(ProcessEvent::Refused { tgid, since }, Some(fact));
     }
 
-    /// Without an executable to judge, the kernel asks nothing: it only needs to know of processes
-    /// whose connections are to be adopted.
     fn answer(&mut self, event: ProcessEvent, fact: Option<ProcessFact>) {
-        let adopts = matches!(event, ProcessEvent::Selected { adopt: true, .. });
-        let event = (self.selectors.exe.is_some() || adopts).then_some(event);
-        if event.is_some() || fact.is_some() {
-            self.decisions.push(Decision { event, fact });
-        }
+        self.decisions.push(Decision { event: Some(event), fact });
     }
 
     fn remember(&mut self, tgid: Tgid, process: Process) {
@@ -427,19 +446,29 @@ fn ancestors(tgids: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
     found
 }
 
-/// Every process below `masters`. The host's init may listen for others (socket activation), but
-/// what is below it are not its workers.
-fn workers(masters: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
+/// Every process below `masters` that is there, with the nearest process above it that is; parents
+/// first. The host's init may listen for others (socket activation), but what is below it are not its
+/// workers.
+fn workers(
+    masters: &[Tgid],
+    tasks: &[TaskFact],
+    is_there: impl Fn(Tgid) -> bool,
+) -> Vec<(Tgid, Tgid)> {
     let mut children: HashMap<Tgid, Vec<Tgid>> = HashMap::new();
     for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
         children.entry(task.parent).or_default().push(task.tgid);
     }
     let mut found = Vec::new();
-    let mut open: Vec<_> = masters.iter().copied().filter(|tgid| *tgid != INIT).collect();
-    while let Some(tgid) = open.pop() {
+    let mut open: Vec<(Tgid, Tgid)> =
+        masters.iter().filter(|tgid| **tgid != INIT).map(|tgid| (*tgid, *tgid)).collect();
+    while let Some((tgid, above)) = open.pop() {
         for child in children.remove(&tgid).unwrap_or_default() {
-            found.push(child);
-            open.push(child);
+            if is_there(child) {
+                found.push((child, above));
+                open.push((child, child));
+            } else {
+                open.push((child, above));
+            }
         }
     }
     found

@@ -28,6 +28,11 @@ pub(super) fn is_hidden(ns_tgid: u32) -> bool {
     denied && fs::read(format!("/proc/{ns_tgid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
+/// Whether the process runs.
+pub(super) fn is_there(ns_tgid: u32) -> bool {
+    fs::metadata(format!("/proc/{ns_tgid}/exe")).is_ok() || is_hidden(ns_tgid)
+}
+
 /// The environment the process was started with, NUL-separated.
 pub(super) fn environ(ns_tgid: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -38,6 +43,28 @@ pub(super) fn environ(ns_tgid: u32) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Bytes of a command line that are read at most.
+const ARGUMENTS_MAX: u64 = 64 << 10;
+
+/// The arguments without the first, joined by spaces: what stands behind the first space, as the
+/// contract has it.
+pub(super) fn arguments(ns_tgid: u32) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/cmdline")) {
+        // A process that ends while it is read leaves what was read so far.
+        if let Err(error) = file.take(ARGUMENTS_MAX).read_to_end(&mut bytes) {
+            tracing::debug!(pid = ns_tgid, %error, "command line read in part");
+        }
+    }
+    let line = String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ");
+    line.split_once(' ').map(|(_, arguments)| arguments.to_owned()).unwrap_or_default()
+}
+
+/// What tells the network namespace of a process (a PID or `self`) from others.
+pub(super) fn network_namespace(process: impl std::fmt::Display) -> Option<u64> {
+    fs::metadata(format!("/proc/{process}/ns/net")).ok().map(|ns| ns.ino())
 }
 
 /// Listening TCP sockets and their owners, for kernels whose iterators cannot tell (5.10): the

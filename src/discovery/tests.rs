@@ -1,15 +1,18 @@
 use super::*;
+use crate::model::selector::{Criterion, Pattern, Selector};
 
 fn judge(port: Option<u16>, exe: &str) -> Discovery {
     let host = HostFacts { name: "h".to_owned(), ..HostFacts::default() };
-    let exe = exe.to_owned();
-    let selectors = Selectors {
-        everything: false,
-        ports: port.map(|p| p..=p).into_iter().collect(),
-        exe: (!exe.is_empty()).then(|| Box::new(move |path: &str| path.ends_with(&exe)) as _),
-        service_name: String::new(),
-        service_namespace: String::new(),
+    let ports = port.map(|p| Criterion::OpenPorts(Numbers::new(vec![(p.into(), p.into())])));
+    let path = Some(exe.to_owned())
+        .filter(|exe| !exe.is_empty())
+        .map(|exe| Criterion::ExePath(Pattern::new(exe.clone(), move |path| path.ends_with(&exe))));
+    let selector = Selector {
+        name: "the only one".to_owned(),
+        criteria: ports.into_iter().chain(path).collect(),
+        refinement: Refinement::default(),
     };
+    let selectors = Selectors { include: vec![selector], exclude: Vec::new() };
     Discovery::new(selectors, host, Arc::new(Counters::default()))
 }
 
@@ -198,4 +201,32 @@ fn who_begins_to_listen_is_selected_with_its_workers_and_with_the_master_that_ow
     assert_eq!(selected_with(a, &above, &[a]), [], "who does not own the port is no master");
     let beside = [task(own, 1), task(a, 1)];
     assert_eq!(selected_with(a, &beside, &[a, own]), [], "who is no relative tells of itself");
+}
+
+#[test]
+fn a_child_takes_after_its_parent_whatever_it_becomes_unless_it_is_excluded() {
+    let named = |name: &str, exe: &'static str, says: Option<&str>| Selector {
+        name: name.to_owned(),
+        criteria: vec![Criterion::ExePath(Pattern::new(exe.to_owned(), move |p| p == exe))],
+        refinement: Refinement { name: says.map(str::to_owned), ..Refinement::default() },
+    };
+    let selectors = Selectors {
+        include: vec![named("a", "/x/app", Some("shop")), named("b", "/x/app", None)],
+        exclude: vec![named("c", "/x/sh", None)],
+    };
+    let mut d = Discovery::new(selectors, HostFacts::default(), Arc::new(Counters::default()));
+    let (parent, child) = (4_000_001, 4_000_002);
+    assert_eq!(name(&d.on_record(exec(parent, 1, "/x/app", b"A=b\0"))), Some("shop"));
+    let fork = ProcessRecord::Fork {
+        at: KtimeNs(2),
+        parent: Tgid(parent),
+        child: Tgid(child),
+        child_ns_tgid: child,
+    };
+    assert_eq!(name(&d.on_record(fork.clone())), Some("shop"));
+    assert_eq!(name(&d.on_record(exec(child, 3, "/x/helper", b"A=b\0"))), Some("shop"));
+    assert_eq!(name(&d.on_record(exec(child, 4, "/x/sh", b"A=b\0"))), None);
+    // Who was excluded hands nothing on.
+    assert_eq!(name(&d.on_record(exec(child, 5, "/x/helper", b"A=b\0"))), None);
+    assert_eq!(name(&d.on_record(exec(4_000_003, 6, "/x/helper", b"A=b\0"))), None);
 }

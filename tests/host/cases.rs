@@ -203,7 +203,15 @@ fn what_a_process_of_no_interest_reads_from_a_shared_unix_connection_is_missing_
     let name = "what_a_process_of_no_interest_reads_from_a_shared_unix_connection";
     let Some(_turn) = enter(name, &[]) else { return };
     let exe = std::env::current_exe().unwrap();
-    let agent = Agent::start(&[("OTEL_EBPF_AUTO_TARGET_EXE", exe.to_str().unwrap())]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("obi.yml");
+    // A child is observed as its parent is, unless it is excluded.
+    let excluded = "discovery: {exclude_instrument: [{exe_path: '*/{sh,dash,bash}'}]}";
+    std::fs::write(&file, excluded).unwrap();
+    let agent = Agent::start(&[
+        ("OTEL_EBPF_AUTO_TARGET_EXE", exe.to_str().unwrap()),
+        ("OTEL_EBPF_CONFIG_PATH", file.to_str().unwrap()),
+    ]);
     let (client, mut server) = UnixStream::pair().unwrap();
     let mut wanted = Vec::new();
     for i in 0..20 {

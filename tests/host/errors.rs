@@ -30,7 +30,8 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
         &[PORT, ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")],
         &[],
         "obi: OTEL_EXPORTER_OTLP_ENDPOINT = \"localhost:4318\": must be a URL with scheme and \
-         host, such as http://localhost:4318 or https://host:4317",
+         host, such as http://localhost:4318, https://host:4317 or \
+         unix:///path",
     ),
     (
         &[PORT, ("OTEL_EBPF_TRACE_PRINTER", "xml")],
@@ -41,8 +42,8 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
     (
         &[("OTEL_EBPF_OPEN_PORT", "80,eighty")],
         &[],
-        "obi: OTEL_EBPF_OPEN_PORT = \"80,eighty\": must be ports between 1 and 65535: a number, \
-         a comma list with ranges such as \"80,443,8000-8999\", or a sequence of numbers",
+        "obi: OTEL_EBPF_OPEN_PORT = \"80,eighty\": must be numbers from 1 to 65535: one, a comma list \
+         with ranges such as \"80,443,8000-8999\", or a sequence without ranges",
     ),
     (
         &[PORT, ("OTEL_EBPF_BPF_FRONT_END", "raw")],
@@ -61,8 +62,8 @@ const MISTAKES: &[(Variables, &[&str], &str)] = &[
         &[],
         &[],
         "obi: no process is selected: at least one feature must be enabled; set \
-         OTEL_EBPF_OPEN_PORT to its ports or OTEL_EBPF_AUTO_TARGET_EXE to a glob over its \
-         executable (\"*\" = every process)",
+         OTEL_EBPF_OPEN_PORT to its ports, OTEL_EBPF_AUTO_TARGET_EXE to a glob over its \
+         executable (\"*\" = every process), or discovery.instrument",
     ),
     (
         &[PORT, ("OTEL_EBPF_CONFIG_PATH", "/nonexistent/obi.yml")],

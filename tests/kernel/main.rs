@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use obi::model::selector::Numbers;
 use obi::stages::loader::{self, Features, FrontEnd, LoadConfig, Loaded};
 
 fn config(front_end: FrontEnd) -> LoadConfig {
@@ -16,9 +17,8 @@ fn config(front_end: FrontEnd) -> LoadConfig {
         front_end: Some(front_end),
         features: Features::ALL,
         ring_bytes: 1 << 20,
-        select_all: false,
         judge_exec: true,
-        ports: vec![8080],
+        ports: Numbers::new(vec![(8080, 8080)]),
         pending_budget: 64,
     }
 }

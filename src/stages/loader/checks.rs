@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::features::{Features, SelfIdentity, require_privilege, sees_all_processes};
 use super::ladder::{FrontEnd, LoadConfig, dry_run};
+use crate::model::selector::Numbers;
 
 /// Feature names of front ends begin with this.
 pub const FRONT_END_CHECK: &str = "front end ";
@@ -119,9 +120,8 @@ fn front_end(front_end: FrontEnd) -> Check {
         front_end: Some(front_end),
         features: Features::ALL,
         ring_bytes: DRY_RING_BYTES,
-        select_all: false,
         judge_exec: false,
-        ports: Vec::new(),
+        ports: Numbers::default(),
         pending_budget: 0,
     };
     let outcome = dry_run(&config, front_end);

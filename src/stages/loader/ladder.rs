@@ -16,6 +16,7 @@ use super::misses::Programs;
 use super::{programs, refusal};
 use crate::model::ids::Tgid;
 use crate::model::process::ProcessEvent;
+use crate::model::selector::Numbers;
 
 use super::skel::agent::{AgentSkel, AgentSkelBuilder, OpenAgentSkel};
 
@@ -68,12 +69,10 @@ pub struct LoadConfig {
     pub features: Features,
     /// Ring size in bytes, a power of two.
     pub ring_bytes: u32,
-    /// Every process is observed.
-    pub select_all: bool,
-    /// Executables decide: exec makes a process pending.
+    /// A process is judged at exec, not only when it listens.
     pub judge_exec: bool,
-    /// Ports that select their listener, ascending.
-    pub ports: Vec<u16>,
+    /// TCP ports that a selector asks for.
+    pub ports: Numbers,
     /// Records that a process may cause before it is judged.
     pub pending_budget: u32,
 }
@@ -100,7 +99,6 @@ pub struct Loaded {
     /// The maps.
     pub maps: KernelMaps,
     pub(super) skel: AgentSkel<'static>,
-    select_all: bool,
     links: Vec<Link>,
 }
 
@@ -117,12 +115,8 @@ impl Loaded {
     /// When the table is full: the process is not observed.
     pub fn apply_first(&self, event: ProcessEvent) -> Result<()> {
         match event {
-            ProcessEvent::Selected { tgid, .. } if !self.select_all => {
-                self.maps.enter_first(tgid, true)
-            }
-            ProcessEvent::Refused { tgid, .. } if !self.select_all => {
-                self.maps.enter_first(tgid, false)
-            }
+            ProcessEvent::Selected { tgid, .. } => self.maps.enter_first(tgid, true),
+            ProcessEvent::Refused { tgid, .. } => self.maps.enter_first(tgid, false),
             _ => Ok(()),
         }
     }
@@ -150,10 +144,7 @@ impl Loaded {
             ProcessEvent::Inherited { tgid, ns_tgid } => {
                 self.adopt(tgid, ns_tgid, |maps| maps.select(tgid))?;
             }
-            ProcessEvent::Selected { tgid, since, .. } if !self.select_all => {
-                self.maps.judge(tgid, since, true)?;
-            }
-            ProcessEvent::Selected { .. } => {}
+            ProcessEvent::Selected { tgid, since, .. } => self.maps.judge(tgid, since, true)?,
             ProcessEvent::Refused { tgid, since } => self.maps.judge(tgid, since, false)?,
             ProcessEvent::Exited { tgid } => self.maps.forget_judgement(tgid),
         }
@@ -168,7 +159,7 @@ impl Loaded {
         select: impl FnOnce(&KernelMaps) -> Result<()>,
     ) -> Result<()> {
         self.set_adopting(true)?;
-        let selected = if self.select_all { Ok(()) } else { select(&self.maps) };
+        let selected = select(&self.maps);
         if let Err(error) = self.listeners(Some(ns_tgid)) {
             debug!(tgid = tgid.0, error = format!("{error:#}"), "adoption waits for use");
         }
@@ -217,17 +208,7 @@ pub fn load(config: &LoadConfig) -> Result<Loaded> {
                 for (feature, _) in features.each().into_iter().filter(|(_, there)| !there) {
                     info!(feature = feature.name, "not usable: {}", feature.otherwise);
                 }
-                let select_all = config.select_all;
-                return Ok(Loaded {
-                    front_end,
-                    attempts,
-                    features,
-                    identity,
-                    maps,
-                    skel,
-                    select_all,
-                    links,
-                });
+                return Ok(Loaded { front_end, attempts, features, identity, maps, skel, links });
             }
             Err(error) => {
                 let error = format!("{error:#}");
@@ -329,10 +310,10 @@ fn configure(
     cfg.pending_budget = config.pending_budget;
     cfg.use_sk_storage = features.sk_storage.into();
     cfg.use_cookie = features.cookie.into();
-    cfg.select_all = config.select_all.into();
-    cfg.judge_exec = config.judge_exec.into();
-    cfg.judge_ports = u8::from(!config.ports.is_empty());
-    open.maps.bss_data.as_deref_mut().context("the object has no bss")?.adopting = 1;
+    let globals = open.maps.bss_data.as_deref_mut().context("the object has no bss")?;
+    globals.adopting = 1;
+    globals.judge_exec = config.judge_exec.into();
+    globals.judge_ports = u8::from(!config.ports.is_empty());
     open.maps.events.set_max_entries(config.ring_bytes).context("size the ring")?;
     if features.sk_storage {
         open.maps.conn_by_sock.set_max_entries(1).context("shrink the unused hash")?;

@@ -8,6 +8,7 @@ use super::skel::agent::AgentSkel;
 use crate::abi::types;
 use crate::model::conn::Direction;
 use crate::model::ids::{ConnId, KtimeNs, StreamPos, Tgid};
+use crate::model::selector::Numbers;
 
 /// Handles of the maps; they outlive nothing: every map goes with the last handle and program.
 #[derive(Debug)]
@@ -101,11 +102,11 @@ impl KernelMaps {
         self.selection.update(&tgid.0.to_ne_bytes(), bytes_of(&value), flags)
     }
 
-    /// Fills the bitmap of ports that select their listener.
-    pub(super) fn set_ports(&self, ports: &[u16]) -> Result<()> {
+    /// Fills the bitmap of ports that a selector asks for.
+    pub(super) fn set_ports(&self, ports: &Numbers) -> Result<()> {
         let mut words = vec![0u64; types::event_limit::PORT_BITMAP_WORDS.0 as usize];
-        for port in ports {
-            if let Some(word) = words.get_mut(usize::from(port >> 6)) {
+        for port in ports.ranges().iter().flat_map(|(first, last)| *first..=*last) {
+            if let Some(word) = words.get_mut(port as usize >> 6) {
                 *word |= 1 << (port & 63);
             }
         }

@@ -1,7 +1,12 @@
+mod contract;
+mod properties;
+mod traces;
+
 use std::time::Duration;
 
-use super::value::{Raw, boolean, count, go_duration_ns};
+use super::value::{go_duration, go_duration_ns};
 use super::*;
+use crate::model::selector::{Criterion, Numbers, Pattern};
 
 fn env(vars: &[(&str, &str)]) -> Environment {
     vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -29,6 +34,24 @@ fn problem(result: Result<Loaded, ConfigError>) -> String {
     error.problems[0].clone()
 }
 
+/// What the only selector asks of ports and executables.
+fn ports(config: &Config) -> Numbers {
+    config.selection.ports()
+}
+
+fn exe(config: &Config) -> Pattern {
+    let criteria = config.selection.include.iter().flat_map(|s| &s.criteria);
+    let mut exes = criteria.filter_map(|c| match c {
+        Criterion::ExePath(pattern) => Some(pattern.clone()),
+        _ => None,
+    });
+    exes.next().unwrap()
+}
+
+fn selects_everything(config: &Config) -> bool {
+    config.selection.include.iter().any(|selector| selector.criteria.is_empty())
+}
+
 #[test]
 fn every_default_is_the_contract_s() {
     let loaded = from_env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")]).unwrap();
@@ -54,7 +77,7 @@ fn every_default_is_the_contract_s() {
 #[test]
 fn nothing_configured_means_every_process_as_text() {
     let config = load(None, &env(&[]), Purpose::Observe).unwrap().config;
-    assert!(config.selection.everything);
+    assert!(selects_everything(&config));
     assert_eq!(config.agent.trace_printer, TracePrinter::Text);
     assert!(config.traces.is_none());
 }
@@ -81,27 +104,14 @@ fn a_selector_needs_an_exporter_and_the_reverse() {
 fn a_recorder_needs_no_exporter_a_replay_no_selector_and_a_diagnosis_neither() {
     let ports = env(&[("OTEL_EBPF_OPEN_PORT", "80")]);
     let printer = env(&[("OTEL_EBPF_TRACE_PRINTER", "json")]);
-    assert!(!load(None, &ports, Purpose::Record).unwrap().config.selection.everything);
-    assert!(load(None, &printer, Purpose::Record).unwrap().config.selection.everything);
+    assert!(!selects_everything(&load(None, &ports, Purpose::Record).unwrap().config));
+    assert!(selects_everything(&load(None, &printer, Purpose::Record).unwrap().config));
     let replayed = |env| load(None, env, Purpose::Replay).unwrap().config.agent.trace_printer;
     assert_eq!(replayed(&printer), TracePrinter::Json);
     assert_eq!(replayed(&ports), TracePrinter::Text);
     for one in [&ports, &printer] {
         assert!(load(None, one, Purpose::Diagnose).is_ok());
     }
-    let unknown = env(&[("OTEL_EBPF_TARGET_PID", "17")]);
-    assert!(load(None, &unknown, Purpose::Record).is_err());
-}
-
-#[test]
-fn a_selector_that_is_not_acted_on_never_means_every_process() {
-    let text = problem(load(None, &env(&[("OTEL_EBPF_TARGET_PID", "17")]), Purpose::Observe));
-    assert!(text.contains("OTEL_EBPF_TARGET_PID is not acted on yet"), "{text}");
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("c.yml");
-    std::fs::write(&path, "discovery:\n  instrument:\n    - open_ports: 80\n").unwrap();
-    let text = problem(load(Some(&path), &env(&[]), Purpose::Observe));
-    assert!(text.contains("discovery.instrument is not acted on yet"), "{text}");
 }
 
 #[test]
@@ -110,7 +120,7 @@ fn environment_beats_file_beats_default_leaf_by_leaf() {
     let config = from_yaml(yaml, &[("OTEL_EBPF_LOG_LEVEL", "ERROR")]).unwrap().config;
     assert_eq!(config.agent.log_level, LogLevel::Error);
     assert_eq!(config.agent.shutdown_timeout, Duration::from_secs(3));
-    assert_eq!(config.selection.service_name, "from-file");
+    assert_eq!(config.selection.include[0].refinement.name.as_deref(), Some("from-file"));
     assert_eq!(config.agent.log_format, LogFormat::Text);
     let empty = from_yaml(yaml, &[("OTEL_EBPF_LOG_LEVEL", "")]).unwrap().config;
     assert_eq!(empty.agent.log_level, LogLevel::Warn, "an empty variable is an unset one");
@@ -195,15 +205,15 @@ fn an_unknown_log_format_is_text_and_a_notice() {
 #[test]
 fn every_bad_value_names_its_variable_the_value_and_what_is_allowed() {
     for (name, value, allowed) in [
-        ("OTEL_EBPF_LOG_LEVEL", "loud", "DEBUG, INFO, WARN, ERROR"),
-        ("OTEL_EBPF_LOG_LEVEL", "INFO+x", "DEBUG, INFO, WARN, ERROR"),
+        ("OTEL_EBPF_LOG_LEVEL", "loud", "DEBUG, INFO, WARN or ERROR"),
+        ("OTEL_EBPF_LOG_LEVEL", "INFO+x", "DEBUG, INFO, WARN or ERROR"),
         ("OTEL_EBPF_TRACE_PRINTER", "TEXT", "disabled, counter, text, json, json_indent"),
         ("OTEL_EBPF_SHUTDOWN_TIMEOUT", "10", "a duration with a unit"),
-        ("OTEL_EBPF_SHUTDOWN_TIMEOUT", "-1s", "0 or more"),
-        ("OTEL_EBPF_OPEN_PORT", "80,,81", "ports between 1 and 65535"),
-        ("OTEL_EBPF_OPEN_PORT", "70000", "ports between 1 and 65535"),
-        ("OTEL_EBPF_OPEN_PORT", "90-80", "ports between 1 and 65535"),
-        ("OTEL_EBPF_OPEN_PORT", "0", "ports between 1 and 65535"),
+        ("OTEL_EBPF_SHUTDOWN_TIMEOUT", "-1s", "0s or more"),
+        ("OTEL_EBPF_OPEN_PORT", "80,,81", "numbers from 1 to 65535"),
+        ("OTEL_EBPF_OPEN_PORT", "70000", "numbers from 1 to 65535"),
+        ("OTEL_EBPF_OPEN_PORT", "90-80", "numbers from 1 to 65535"),
+        ("OTEL_EBPF_OPEN_PORT", "0", "numbers from 1 to 65535"),
         ("OTEL_EBPF_AUTO_TARGET_EXE", "*/[ab", "a glob"),
         ("OTEL_EBPF_AUTO_TARGET_EXE", "{a,b", "a glob"),
         ("OTEL_EBPF_BPF_FRONT_END", "uprobe", "auto, tracepoint, fentry, kprobe"),
@@ -213,12 +223,11 @@ fn every_bad_value_names_its_variable_the_value_and_what_is_allowed() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "a URL with scheme and host"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:99999", "a URL with scheme and host"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:///run/c", "not supported yet"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "thrift", "grpc, http/protobuf, http/json"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "debug", "OTEL_EBPF_TRACE_PRINTER"),
         ("OTEL_EBPF_INSECURE_SKIP_VERIFY", "yes", "true or false"),
         ("OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE", "-1", "a whole number"),
         ("OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE", "1e3", "a whole number"),
-        ("OTEL_EBPF_OTLP_TRACES_QUEUE_SIZE", "8191", "twice OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE"),
+        ("OTEL_EBPF_OTLP_TRACES_QUEUE_SIZE", "8191", "twice otel_traces_export.batch_max_size"),
         ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "1 s", "a duration"),
         ("OTEL_EBPF_BACKOFF_INITIAL_INTERVAL", "x", "a duration"),
         ("OTEL_EBPF_BACKOFF_MAX_INTERVAL", "x", "a duration"),
@@ -232,23 +241,56 @@ fn every_bad_value_names_its_variable_the_value_and_what_is_allowed() {
 }
 
 #[test]
+fn a_variable_of_two_settings_is_wrong_for_both() {
+    let error = from_env(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "thrift")]).unwrap_err();
+    let wrong =
+        "OTEL_EXPORTER_OTLP_PROTOCOL = \"thrift\": must be one of grpc, http/protobuf, http/json";
+    assert_eq!(error.problems, [wrong.to_owned(), format!("{wrong}, debug")]);
+}
+
+#[test]
 fn a_bad_yaml_value_names_its_key_and_file() {
     for (yaml, key, allowed) in [
-        ("shutdown_timeout: 0", "shutdown_timeout in ", "a duration with a unit"),
-        ("trace_printer: \"\"", "trace_printer in ", "disabled, counter"),
-        ("open_port: [80, \"90-91\"]", "open_port in ", "ports between"),
-        ("open_port: {a: 1}", "open_port in ", "ports between"),
-        ("service_name: 1.10", "service_name in ", "in quotes"),
-        ("otel_traces_export:\n  queue_size: 1.5", "otel_traces_export.queue_size in ", "whole"),
-        ("otel_traces_export:\n  endpoint: c:1", "otel_traces_export.endpoint in ", "a URL"),
-        ("ebpf: 5", "ebpf in ", "must be a mapping"),
+        ("shutdown_timeout: 0", "1: shutdown_timeout = 0:", "a duration with a unit"),
+        ("trace_printer: \"\"", "1: trace_printer = \"\":", "disabled, counter"),
+        ("trace_printer: txt", "1: trace_printer = txt:", "did you mean text?"),
+        ("open_port: [80, \"90-91\"]", "1: open_port = [80, \"90-91\"]:", "numbers from 1"),
+        ("\nopen_port: {a: 1}", "2: open_port = a mapping:", "numbers from 1"),
+        (
+            "otel_traces_export:\n  queue_size: 1.5",
+            "2: otel_traces_export.queue_size = 1.5:",
+            "whole",
+        ),
+        ("otel_traces_export:\n  endpoint: c:1", "2: otel_traces_export.endpoint = c:1:", "a URL"),
+        ("ebpf: 5", "1: ebpf:", "must be a mapping"),
+        (
+            "discovery:\n  instrument:\n  - exe_pth: x",
+            "3: discovery.instrument[0].exe_pth:",
+            "exe_path?",
+        ),
+        (
+            "discovery:\n  instrument:\n  - open_ports: x",
+            "3: discovery.instrument[0].open_ports = x:",
+            "numbers",
+        ),
+        ("discovery:\n  instrument:\n  - name: x", "3: discovery.instrument[0]:", "a criterion"),
+        (
+            "discovery:\n  services:\n  - exe_path: '('",
+            "3: discovery.services[0].exe_path = \"(\":",
+            "unclosed",
+        ),
+        (
+            "metrics:\n  features: [aplication]",
+            "2: metrics.features[0] = aplication:",
+            "application?",
+        ),
+        ("network:\n  cidrs:\n  - 10.0.0.0/33", "3: network.cidrs[0] = 10.0.0.0/33:", "a network"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("obi.yml");
         std::fs::write(&path, yaml).unwrap();
-        let text = problem(load(Some(&path), &env(&[]), Purpose::Observe));
-        assert!(text.starts_with(key), "{text}");
-        assert!(text.contains("obi.yml"), "{text}");
+        let text = problem(load(Some(&path), &env(&BASE), Purpose::Observe));
+        assert!(text.starts_with(&format!("{}:{key}", path.display())), "{text}");
         assert!(text.contains(allowed), "{text}");
     }
 }
@@ -266,8 +308,8 @@ fn an_unusable_file_is_refused_with_its_name() {
     let text = problem(load(Some(Path::new("/does/not/exist.yml")), &env(&[]), Purpose::Observe));
     assert!(text.contains("/does/not/exist.yml: No such file"), "{text}");
     for (yaml, why) in [
-        ("a: [", "did not find"),
-        ("log_level: INFO\nlog_level: WARN", "duplicate"),
+        ("a: [", "not YAML"),
+        ("log_level: INFO\nlog_level: WARN", "obi.yml:2: log_level stands twice"),
         ("- a", "must hold a mapping"),
         ("file_format: \"1.0\"", "config v2"),
         ("extensions: {obi: {version: \"2.0\"}}", "config v2"),
@@ -288,57 +330,57 @@ fn yaml_features_of_the_contract_work() {
     let loaded = from_yaml(merged, &[]).unwrap();
     assert_eq!(loaded.config.ebpf.front_end, FrontEnd::Fentry);
     assert_eq!(loaded.config.agent.log_level, LogLevel::Info, "only the first document counts");
-    assert_eq!(loaded.notices, ["x is not a known setting and has no effect"]);
+    assert!(loaded.notices[0].ends_with(":1: x is not a known setting and has no effect"));
+    assert_eq!(loaded.notices.len(), 1);
     let scalar = from_yaml("service_name: 42\nopen_port: 0x50", &[]).unwrap().config;
-    assert_eq!(scalar.selection.service_name, "42");
-    assert_eq!(scalar.selection.ports.ranges(), [(80, 80)]);
+    assert_eq!(scalar.selection.include[0].refinement.name.as_deref(), Some("42"));
+    assert_eq!(ports(&scalar).ranges(), [(80, 80)]);
+    let exact = from_yaml("service_name: 1.10", &[]).unwrap().config;
+    assert_eq!(exact.selection.include[0].refinement.name.as_deref(), Some("1.10"));
 }
 
 #[test]
-fn what_is_not_acted_on_is_reported_by_name() {
+fn what_has_no_effect_is_reported_by_name_and_place() {
     let yaml = "log_level: INFO\nrouts: {a: 1}\nroutes:\n  unmatched: path\n  typo: 1\n\
-                discovery:\n  exclude_instrument: []\nattributes:\n  select:\n    \"*\": {include: [x]}\n\
-                name_resolver:\notel_traces_export:\n  sampler: {name: always_on}\nottel.endpoint: 1\n";
+                attributes:\n  select:\n    \"*\": {include: [x]}\n\
+                otel_traces_export:\n  sampler: {name: always_on}\n  instrumentations: [htp]\n\
+                ottel.endpoint: 1\nebpf:\n  instrument_gpu: true\n";
     let vars = [
         ("OTEL_EBPF_CONTEXT_PROPAGATION", "all"),
         ("OTEL_EBPF_BPF_DEBUG", "true"),
-        ("OTEL_TRACES_SAMPLER", "always_on"),
+        ("OTEL_EBPF_OPEN_PORTS", "80"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
         ("PATH", "/bin"),
         ("OTEL_EBPF_TRACE_PRINTR", ""),
     ];
+    let loaded = from_yaml(yaml, &vars).unwrap();
+    let short = |text: &String| match text.split_once("obi.yml:") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text.clone(),
+    };
     let unknown = "is not a known setting and has no effect";
     let known = "is accepted but not acted on yet";
     assert_eq!(
-        from_yaml(yaml, &vars).unwrap().notices,
+        loaded.notices.iter().map(short).collect::<Vec<_>>(),
         [
-            format!("routs {unknown}"),
-            format!("routes.unmatched {known}"),
-            format!("routes.typo {unknown}"),
-            format!("discovery.exclude_instrument {known}"),
-            format!("attributes.select {known}"),
-            format!("name_resolver {known}"),
-            format!("otel_traces_export.sampler.name {known}"),
-            format!("ottel.endpoint {unknown}"),
+            format!("2: routs {unknown}; did you mean routes?"),
+            format!("5: routes.typo {unknown}"),
+            "11: otel_traces_export.instrumentations: \"htp\" has no effect; did you mean http?"
+                .to_owned(),
+            format!("12: ottel.endpoint {unknown}"),
+            "14: ebpf.instrument_gpu has no effect any more; write ebpf.instrument_cuda".to_owned(),
+            "OTEL_EBPF_CONTEXT_PROPAGATION has no effect any more; write \
+             OTEL_EBPF_BPF_CONTEXT_PROPAGATION"
+                .to_owned(),
+            format!("OTEL_EBPF_OPEN_PORTS {unknown}; did you mean OTEL_EBPF_OPEN_PORT?"),
             format!("OTEL_EBPF_BPF_DEBUG {known}"),
-            format!("OTEL_EBPF_CONTEXT_PROPAGATION {unknown}"),
-            format!("OTEL_TRACES_SAMPLER {known}"),
+            format!("11: otel_traces_export.instrumentations {known}"),
+            format!("10: otel_traces_export.sampler.name {known}"),
+            format!("OTEL_TRACES_SAMPLER_ARG {known}"),
+            format!("8: attributes.select {known}"),
+            format!("4: routes.unmatched {known}"),
         ]
     );
-}
-
-#[test]
-fn a_setting_is_either_acted_on_or_reported_never_both() {
-    let keys = all_keys();
-    for key in &keys {
-        assert!(!known::covers(key.path), "{}", key.path);
-        for var in key.vars {
-            assert!(!known::VARS.contains(var), "{var}");
-            let users = keys.iter().filter(|k| k.vars.contains(var)).count();
-            assert_eq!(users, 1, "{var}");
-        }
-    }
-    assert_eq!(keys.len(), 24);
-    assert!(known::KEYS.is_sorted() && known::VARS.is_sorted());
 }
 
 #[test]
@@ -351,16 +393,16 @@ fn ports_are_lists_and_ranges() {
         ("8080-0", vec![(8080, 8080)]),
         ("1-65535", vec![(1, 65535)]),
     ] {
-        let ports = from_env(&[("OTEL_EBPF_OPEN_PORT", written)]).unwrap().config.selection.ports;
-        assert_eq!(ports.ranges(), ranges, "{written}");
+        let read = ports(&from_env(&[("OTEL_EBPF_OPEN_PORT", written)]).unwrap().config);
+        assert_eq!(read.ranges(), ranges, "{written}");
         let yaml = format!("open_port: \"{written}\"");
-        assert_eq!(from_yaml(&yaml, &[]).unwrap().config.selection.ports, ports);
+        assert_eq!(ports(&from_yaml(&yaml, &[]).unwrap().config), read);
     }
-    let ports = from_yaml("open_port: [443, 80]", &[]).unwrap().config.selection.ports;
-    assert_eq!(ports.iter().collect::<Vec<_>>(), [80, 443]);
-    assert!(ports.contains(80) && ports.contains(443));
-    assert!(!ports.contains(79) && !ports.contains(81) && !ports.contains(65535));
-    assert_eq!(PortSet::default().iter().count(), 0);
+    let read = ports(&from_yaml("open_port: [443, 80]", &[]).unwrap().config);
+    assert_eq!(read.ranges(), [(80, 80), (443, 443)]);
+    assert!(read.contains(80) && read.contains(443));
+    assert!(!read.contains(79) && !read.contains(81) && !read.contains(65535));
+    assert!(Numbers::default().is_empty());
 }
 
 #[test]
@@ -381,8 +423,8 @@ fn executable_globs_match_the_whole_path_and_stars_cross_slashes() {
         ("*/\\*", "/x/*", true),
         ("*/\\*", "/x/y", false),
     ] {
-        let exe = from_env(&[("OTEL_EBPF_AUTO_TARGET_EXE", glob)]).unwrap().config.selection.exe;
-        assert_eq!(exe.unwrap().matches(path), matches, "{glob} on {path}");
+        let exe = exe(&from_env(&[("OTEL_EBPF_AUTO_TARGET_EXE", glob)]).unwrap().config);
+        assert_eq!(exe.matches(path), matches, "{glob} on {path}");
     }
 }
 
@@ -391,14 +433,15 @@ fn aliases_serve_when_the_main_variable_is_not_set() {
     let alias = ("OTEL_GO_AUTO_TARGET_EXE", "*/alias");
     let vars = env(&[alias, ("OTEL_EBPF_TRACE_PRINTER", "text")]);
     let config = load(None, &vars, Purpose::Observe).unwrap().config;
-    assert_eq!(config.selection.exe.unwrap().pattern(), "*/alias");
-    assert_eq!(from_env(&[alias]).unwrap().config.selection.exe.unwrap().pattern(), "*");
+    assert_eq!(exe(&config).text(), "*/alias");
+    assert_eq!(exe(&from_env(&[alias]).unwrap().config).text(), "*");
     let names = [("OTEL_EBPF_SERVICE_NAME", "b"), ("OTEL_SERVICE_NAME", "${APP}-$TIER")];
     let config = from_env(&[&names[..1], &[("OTEL_EBPF_SERVICE_NAMESPACE", "n")]].concat());
-    let selection = config.unwrap().config.selection;
-    assert_eq!((selection.service_name.as_str(), selection.service_namespace.as_str()), ("b", "n"));
+    let said = config.unwrap().config.selection.include[0].refinement.clone();
+    assert_eq!((said.name.as_deref(), said.namespace.as_deref()), (Some("b"), Some("n")));
     let expanded = [&names[..], &[("APP", "shop"), ("TIER", "web")]].concat();
-    assert_eq!(from_env(&expanded).unwrap().config.selection.service_name, "shop-web");
+    let said = from_env(&expanded).unwrap().config.selection.include[0].refinement.clone();
+    assert_eq!(said.name.as_deref(), Some("shop-web"));
 }
 
 #[test]
@@ -458,136 +501,63 @@ fn durations_are_go_s() {
 }
 
 #[test]
+fn durations_are_written_as_go_writes_them() {
+    for ns in [
+        0,
+        1,
+        999,
+        1_000,
+        1_500,
+        999_999,
+        1_000_000,
+        2_500_000,
+        1_000_000_000,
+        1_500_000_000,
+        60_000_000_000,
+        90_000_000_000,
+        3_600_000_000_000,
+        5_400_000_000_001,
+        -1_500_000_000,
+    ] {
+        assert_eq!(go_duration_ns(&go_duration(ns)), Some(ns), "{}", go_duration(ns));
+    }
+    assert_eq!(go_duration(90_500_000_000), "1m30.5s");
+}
+
+#[test]
 fn booleans_and_counts_depend_on_where_they_are_written() {
-    for (raw, value) in [
-        (Raw::Env("t".into()), Some(true)),
-        (Raw::Env("False".into()), Some(false)),
-        (Raw::Env("on".into()), None),
-        (Raw::Text("on".into()), Some(true)),
-        (Raw::Text("No".into()), Some(false)),
-        (Raw::Text("1".into()), None),
-        (Raw::Bool(true), Some(true)),
-        (Raw::Int(1), None),
+    let skip = "OTEL_EBPF_INSECURE_SKIP_VERIFY";
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c");
+    let skips = |l: Loaded| l.config.traces.unwrap().insecure_skip_verify;
+    for (written, by_env, by_yaml) in [
+        ("t", Some(true), None),
+        ("False", Some(false), Some(false)),
+        ("on", None, Some(true)),
+        ("No", None, Some(false)),
+        ("1", Some(true), None),
+        ("true", Some(true), Some(true)),
     ] {
-        assert_eq!(boolean(&raw).ok(), value, "{raw:?}");
+        assert_eq!(from_env(&[endpoint, (skip, written)]).ok().map(skips), by_env, "{written}");
+        let yaml = format!("otel_traces_export:\n  insecure_skip_verify: {written}");
+        assert_eq!(from_yaml(&yaml, &[endpoint]).ok().map(skips), by_yaml, "{written}");
     }
-    for (raw, value) in [
-        (Raw::Env("12".into()), Some(12)),
-        (Raw::Env("0x10".into()), None),
-        (Raw::Text("1_000".into()), Some(1000)),
-        (Raw::Int(7), Some(7)),
-        (Raw::Int(-7), None),
-        (Raw::Float(7.0), None),
+    let size = |l: Loaded| l.config.traces.unwrap().batch.max_size;
+    for (written, by_env, by_yaml) in [
+        ("12", Some(12), Some(12)),
+        ("0x10", None, Some(16)),
+        ("0o17", None, Some(15)),
+        ("017", Some(17), Some(15)),
+        ("1_000", None, Some(1000)),
+        ("'7'", None, Some(7)),
+        ("-7", None, None),
+        ("7.0", None, None),
+        ("", Some(4096), Some(4096)),
     ] {
-        assert_eq!(count(&raw).ok(), value, "{raw:?}");
+        let var = ("OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE", written);
+        assert_eq!(from_env(&[endpoint, var]).ok().map(size), by_env, "{written}");
+        let yaml = format!("otel_traces_export:\n  batch_max_size: {written}");
+        assert_eq!(from_yaml(&yaml, &[endpoint]).ok().map(size), by_yaml, "{written}");
     }
-}
-
-#[test]
-fn the_traces_url_follows_the_contract_s_path_rule() {
-    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
-        from_env(vars).unwrap().config.traces.unwrap()
-    }
-    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    let common = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    for (var, written, url) in [
-        (own, "http://c:4318", "http://c:4318/v1/traces"),
-        (own, "http://c:4318/", "http://c:4318/v1/traces"),
-        (own, "http://c:4318/v1/traces", "http://c:4318/v1/traces"),
-        (own, "https://c/x", "https://c/x/v1/traces"),
-        (own, "https://c/x/v1/traces", "https://c/x/v1/traces"),
-        (common, "http://c:4318", "http://c:4318/v1/traces"),
-        (common, "http://c:4318/otlp/", "http://c:4318/otlp/v1/traces"),
-        (common, "http://[::1]:4318", "http://[::1]:4318/v1/traces"),
-        (common, "http://c:4317/x", "http://c:4317"),
-    ] {
-        assert_eq!(traces(&[(var, written)]).url, url, "{var}={written}");
-    }
-    let both = traces(&[(own, "http://own"), (common, "http://common")]);
-    assert_eq!(both.url, "http://own/v1/traces");
-    let yaml = "otel_traces_export:\n  endpoint: http://file";
-    let config = from_yaml(yaml, &[(common, "http://common")]).unwrap().config;
-    assert_eq!(config.traces.unwrap().url, "http://file/v1/traces");
-}
-
-#[test]
-fn the_protocol_is_explicit_or_guessed_by_port() {
-    use OtlpProtocol::{Grpc, HttpProtobuf};
-    fn protocol(endpoint: &str, vars: &[(&str, &str)]) -> OtlpProtocol {
-        let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]].concat();
-        from_env(&vars).unwrap().config.traces.unwrap().protocol
-    }
-    assert_eq!(protocol("http://c:4317", &[]), Grpc);
-    assert_eq!(protocol("http://c:14317", &[]), Grpc);
-    assert_eq!(protocol("http://c:4318", &[]), HttpProtobuf);
-    assert_eq!(protocol("https://c", &[]), HttpProtobuf);
-    let common = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-    let own = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
-    assert_eq!(protocol("http://c:4318", &[common]), Grpc);
-    assert_eq!(protocol("http://c:4317", &[common, own]), HttpProtobuf);
-    let yaml = "otel_traces_export:\n  endpoint: http://c:1\n  protocol: grpc";
-    assert_eq!(from_yaml(yaml, &[]).unwrap().config.traces.unwrap().protocol, Grpc);
-    let skip = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"),
-        ("OTEL_EBPF_INSECURE_SKIP_VERIFY", "true"),
-    ];
-    assert!(problem(from_env(&skip)).contains("not supported with gRPC"));
-}
-
-#[test]
-fn headers_are_overlaid_and_never_shown() {
-    let vars = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer ${TOKEN}, x-a=1,=no,empty="),
-        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "X-A=2,x-b=a=b"),
-        ("TOKEN", "secret"),
-    ];
-    let headers = from_env(&vars).unwrap().config.traces.unwrap().headers;
-    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
-    assert_eq!(
-        headers,
-        [pair("authorization", "Bearer secret"), pair("x-a", "2"), pair("x-b", "a=b")]
-    );
-    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "bad name=hush")]));
-    assert!(text.starts_with("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("hush"), "{text}");
-    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hush")]));
-    assert!(text.contains("has no '='") && !text.contains("hush"), "{text}");
-    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://me:hush@c/x")]));
-    assert!(text.contains("ftp://c/x") && !text.contains("hush"), "{text}");
-}
-
-#[test]
-fn batch_queue_and_backoff_follow_the_contract_s_zeroes() {
-    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
-        let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")]].concat();
-        from_env(&vars).unwrap().config.traces.unwrap()
-    }
-    let (batch, queue) =
-        ("OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE", "OTEL_EBPF_OTLP_TRACES_QUEUE_SIZE");
-    assert_eq!(traces(&[(batch, "10"), (queue, "0")]).batch.queue_size, 40);
-    assert_eq!(traces(&[(batch, "10"), (queue, "20")]).batch.queue_size, 20);
-    let unlimited = traces(&[(batch, "0"), (queue, "0")]).batch;
-    assert_eq!((unlimited.max_size, unlimited.queue_size), (usize::MAX, 16384));
-    let traces = traces(&[
-        ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "0"),
-        ("OTEL_EBPF_BACKOFF_INITIAL_INTERVAL", "1ms"),
-        ("OTEL_EBPF_BACKOFF_MAX_INTERVAL", "0"),
-        ("OTEL_EBPF_BACKOFF_MAX_ELAPSED_TIME", "2s"),
-    ]);
-    assert_eq!(traces.batch.timeout, Duration::ZERO);
-    assert_eq!(traces.backoff.initial, Duration::from_millis(1));
-    assert_eq!(traces.backoff.max, Duration::from_secs(30));
-    assert_eq!(traces.backoff.max_elapsed, Duration::from_secs(2));
-}
-
-#[test]
-fn resource_attributes_of_the_agent_are_substituted_pairs() {
-    let vars = [("OTEL_RESOURCE_ATTRIBUTES", "a=1, b = ${B:-x} ,c=,=d"), ("B", "y")];
-    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
-    assert_eq!(
-        from_env(&vars).unwrap().config.resource_attributes,
-        [pair("a", "1"), pair("b", "y")]
-    );
 }
 
 #[test]

@@ -1,0 +1,108 @@
+use super::*;
+
+#[test]
+fn the_traces_url_follows_the_contract_s_path_rule() {
+    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
+        from_env(vars).unwrap().config.traces.unwrap()
+    }
+    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    let common = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for (var, written, url) in [
+        (own, "http://c:4318", "http://c:4318/v1/traces"),
+        (own, "http://c:4318/", "http://c:4318/v1/traces"),
+        (own, "http://c:4318/v1/traces", "http://c:4318/v1/traces"),
+        (own, "https://c/x", "https://c/x/v1/traces"),
+        (own, "https://c/x/v1/traces", "https://c/x/v1/traces"),
+        (common, "http://c:4318", "http://c:4318/v1/traces"),
+        (common, "http://c:4318/otlp/", "http://c:4318/otlp/v1/traces"),
+        (common, "http://[::1]:4318", "http://[::1]:4318/v1/traces"),
+        (common, "http://c:4317/x", "http://c:4317"),
+    ] {
+        assert_eq!(traces(&[(var, written)]).url, url, "{var}={written}");
+    }
+    let both = traces(&[(own, "http://own"), (common, "http://common")]);
+    assert_eq!(both.url, "http://own/v1/traces");
+    let yaml = "otel_traces_export:\n  endpoint: http://file";
+    let config = from_yaml(yaml, &[(common, "http://common")]).unwrap().config;
+    assert_eq!(config.traces.unwrap().url, "http://file/v1/traces");
+}
+
+#[test]
+fn the_protocol_is_explicit_or_guessed_by_port() {
+    use OtlpProtocol::{Grpc, HttpProtobuf};
+    fn protocol(endpoint: &str, vars: &[(&str, &str)]) -> OtlpProtocol {
+        let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]].concat();
+        from_env(&vars).unwrap().config.traces.unwrap().protocol
+    }
+    assert_eq!(protocol("http://c:4317", &[]), Grpc);
+    assert_eq!(protocol("http://c:14317", &[]), Grpc);
+    assert_eq!(protocol("http://c:4318", &[]), HttpProtobuf);
+    assert_eq!(protocol("https://c", &[]), HttpProtobuf);
+    let common = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let own = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
+    assert_eq!(protocol("http://c:4318", &[common]), Grpc);
+    assert_eq!(protocol("http://c:4317", &[common, own]), HttpProtobuf);
+    let yaml = "otel_traces_export:\n  endpoint: http://c:1\n  protocol: grpc";
+    assert_eq!(from_yaml(yaml, &[]).unwrap().config.traces.unwrap().protocol, Grpc);
+    let skip = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"),
+        ("OTEL_EBPF_INSECURE_SKIP_VERIFY", "true"),
+    ];
+    assert!(problem(from_env(&skip)).contains("not supported with gRPC"));
+}
+
+#[test]
+fn headers_are_overlaid_and_never_shown() {
+    let vars = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer ${TOKEN}, x-a=1,=no,empty="),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "X-A=2,x-b=a=b"),
+        ("TOKEN", "secret"),
+    ];
+    let headers = from_env(&vars).unwrap().config.traces.unwrap().headers;
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    assert_eq!(
+        headers,
+        [pair("authorization", "Bearer secret"), pair("x-a", "2"), pair("x-b", "a=b")]
+    );
+    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "bad name=hush")]));
+    assert!(text.starts_with("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("hush"), "{text}");
+    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hush")]));
+    assert!(text.contains("name=value pairs") && !text.contains("hush"), "{text}");
+    let text = problem(from_env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://me:hush@c/x")]));
+    assert!(text.contains("ftp://c/x") && !text.contains("hush"), "{text}");
+}
+
+#[test]
+fn batch_queue_and_backoff_follow_the_contract_s_zeroes() {
+    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
+        let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")]].concat();
+        from_env(&vars).unwrap().config.traces.unwrap()
+    }
+    let (batch, queue) =
+        ("OTEL_EBPF_OTLP_TRACES_BATCH_MAX_SIZE", "OTEL_EBPF_OTLP_TRACES_QUEUE_SIZE");
+    assert_eq!(traces(&[(batch, "10"), (queue, "0")]).batch.queue_size, 40);
+    assert_eq!(traces(&[(batch, "10"), (queue, "20")]).batch.queue_size, 20);
+    let unlimited = traces(&[(batch, "0"), (queue, "0")]).batch;
+    assert_eq!((unlimited.max_size, unlimited.queue_size), (usize::MAX, 16384));
+    let traces = traces(&[
+        ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "0"),
+        ("OTEL_EBPF_BACKOFF_INITIAL_INTERVAL", "1ms"),
+        ("OTEL_EBPF_BACKOFF_MAX_INTERVAL", "0"),
+        ("OTEL_EBPF_BACKOFF_MAX_ELAPSED_TIME", "2s"),
+    ]);
+    assert_eq!(traces.batch.timeout, Duration::ZERO);
+    assert_eq!(traces.backoff.initial, Duration::from_millis(1));
+    assert_eq!(traces.backoff.max, Duration::from_secs(30));
+    assert_eq!(traces.backoff.max_elapsed, Duration::from_secs(2));
+}
+
+#[test]
+fn resource_attributes_of_the_agent_are_substituted_pairs() {
+    let vars = [("OTEL_RESOURCE_ATTRIBUTES", "a=1, b = ${B:-x} ,c=,=d"), ("B", "y")];
+    let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    assert_eq!(
+        from_env(&vars).unwrap().config.resource_attributes,
+        [pair("a", "1"), pair("b", "y")]
+    );
+}
