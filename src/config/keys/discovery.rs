@@ -125,7 +125,7 @@ pub(super) const KEYS: &[Key] = &[
         "discovery.min_process_age",
         DURATION,
         "5s",
-        "Younger processes are left alone for now.",
+        "How old a process must be before it is looked at.",
     )
     .vars(&["OTEL_EBPF_MIN_PROCESS_AGE"]),
     Key::new(
