@@ -1,7 +1,7 @@
 //! Joins the stages: channels, threads, start and stop order. The only file that knows all.
 //!
 //! ```text
-//! discovery --ProcessEvent--> loader (kernel tables)
+//! discovery --LoaderOrder--> loader (kernel tables)
 //!     ^  \--ProcessFact--\
 //!     |                   v
 //!     +--ProcessRecord-- decoder <--RawBatch-- reader <-- ring
@@ -12,7 +12,10 @@
 //! stage ends when its input does, exporters flush until the deadline.
 
 mod accounts;
+mod control;
+mod explain;
 mod record;
+mod reload;
 mod wires;
 
 use std::path::Path;
@@ -27,19 +30,22 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::getpid;
 use tracing::{debug, error, info, warn};
 
-use crate::config::{self, Config, Fault};
-use crate::discovery::{self, Discovery, HostFacts};
+use crate::config::{self, Config, Fault, Source};
+use crate::discovery::{self, Discovery, HostFacts, Request};
 use crate::model::batch::SpanBatch;
-use crate::model::process::{ProcessEvent, ProcessFact};
+use crate::model::process::{LoaderOrder, ProcessFact};
 use crate::model::time::instant_now;
-use crate::stages::decoder::{self, Account, Decoder, VerdictUpdate};
+use crate::stages::decoder::{self, Account, Decoder, Question, VerdictUpdate};
 use crate::stages::decorator::{self, Decorator};
 use crate::stages::exporter::{self, Exporter};
 use crate::stages::loader::{self, Features, FrontEnd, KernelMaps, LoadConfig, Loaded};
 use crate::stages::reader::{self, Reader};
 use crate::telemetry::{Counter, Counters, Ledger, Messages, Stage};
+use control::{Control, Event};
+pub use explain::{Answer, Explained, ask};
 use record::RecorderStage;
 pub use record::replay;
+use reload::Current;
 use wires::Wires;
 
 /// Ring size: 20 ms at 400 MB/s of records.
@@ -53,8 +59,9 @@ const DETACH_SETTLE: Duration = Duration::from_millis(10);
 /// How long a running ledger waits for the decoder, which answers with its next batch.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Signals that the agent handles; blocked before the first thread starts. A hang-up stops it like
-/// SIGTERM, unless whoever started it (`nohup`) had it ignored.
+/// Signals that the agent handles; blocked before the first thread starts. A hang-up makes it read
+/// its configuration file again, unless whoever started it (`nohup`) had it ignored; without a file,
+/// or when the terminal is gone, it stops the agent like SIGTERM.
 fn signals() -> SigSet {
     let mut signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1]);
     if !ignored(Signal::SIGHUP) {
@@ -76,16 +83,23 @@ pub fn block_signals() -> Result<()> {
     signals().thread_block().context("block signals")
 }
 
-/// Runs the agent until it is told to stop; the ledger goes to `messages`. An error means that it
-/// could not start, or that a stage failed.
-pub fn run(config: &Config, messages: &mut Messages) -> Result<()> {
-    Agent::start(config, load(config)?, None)?.run(config, messages)
+/// Runs the agent with what `source` was `loaded` from until it is told to stop; the ledger goes to
+/// `messages`. An error means that it could not start, or that a stage failed.
+pub fn run(source: &Source, loaded: config::Loaded, messages: &mut Messages) -> Result<()> {
+    let agent = Agent::start(&loaded.config, load(&loaded.config)?, None)?;
+    agent.run(Current::new(source, loaded), messages)
 }
 
 /// Writes the raw event stream to `path` until it is told to stop, instead of decoding it.
-pub fn record(config: &Config, path: &Path, messages: &mut Messages) -> Result<()> {
+pub fn record(
+    source: &Source,
+    loaded: config::Loaded,
+    path: &Path,
+    messages: &mut Messages,
+) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
-    Agent::start(config, load(config)?, Some(recorder))?.run(config, messages)
+    let agent = Agent::start(&loaded.config, load(&loaded.config)?, Some(recorder))?;
+    agent.run(Current::new(source, loaded), messages)
 }
 
 /// Loads the programs, after a look at what would otherwise fail only at the stop.
@@ -179,7 +193,10 @@ struct Agent {
     discovery: JoinHandle<Result<()>>,
     reader: JoinHandle<Result<()>>,
     consumer: Consumer,
-    ask_decoder: Sender<Sender<Account>>,
+    ask_decoder: Sender<Question>,
+    ask_discovery: Sender<Request>,
+    /// Removed with the agent.
+    _explain: Option<explain::Socket>,
 }
 
 /// What becomes of the records.
@@ -217,10 +234,21 @@ impl Agent {
             )?),
         };
         let front_end = loaded.front_end;
+        let explain = match &consumer {
+            Consumer::Pipeline(_) => explain::Socket::open(
+                &config.agent.runtime_dir,
+                explain::Sources {
+                    front_end: front_end.to_string(),
+                    programs: loaded.programs(),
+                    discovery: wires.ask_discovery.clone(),
+                    decoder: wires.ask_decoder.clone(),
+                },
+            ),
+            Consumer::Recorder(_) => None,
+        };
         let drain = Reader::new(&maps.ring, &maps.reader_state, Arc::clone(&counters))?
             .stop_with(Arc::clone(&stop_reader))
             .lose_one_record(config.agent.fault);
-        let (records, events, to_decoder) = wires.discovery;
         let look = loaded.look_around()?;
         let agent = Self {
             loader: {
@@ -230,12 +258,12 @@ impl Agent {
                     Ok(())
                 })?
             },
-            discovery: stage("discovery", move || {
-                discovery.run(&records, &events, &to_decoder, look)
-            })?,
+            discovery: stage("discovery", move || discovery.run(&wires.discovery, look))?,
             reader: stage("reader", move || drain.run(wires.reader))?,
             consumer,
             ask_decoder: wires.ask_decoder,
+            ask_discovery: wires.ask_discovery,
+            _explain: explain,
             counters,
             maps,
             stop_reader,
@@ -245,19 +273,25 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Waits for signals, then stops everything in flow order.
-    fn run(self, config: &Config, messages: &mut Messages) -> Result<()> {
-        let signals = signals();
+    /// Waits for what happens from outside, then stops everything in flow order.
+    fn run(self, mut current: Current<'_>, messages: &mut Messages) -> Result<()> {
+        let mut control = Control::new(&signals(), current.file())?;
         loop {
-            match signals.wait().context("wait for a signal")? {
-                Signal::SIGUSR1 => self.print_running_ledger(messages)?,
-                signal => {
+            match control.next()? {
+                Event::Signal(Signal::SIGUSR1) => self.print_running_ledger(messages)?,
+                Event::Signal(Signal::SIGHUP) if current.file().is_some() && !control.hung_up() => {
+                    current.reload("SIGHUP", &self.ask_discovery, &self.counters);
+                }
+                Event::FileChanged => {
+                    current.reload("it changed", &self.ask_discovery, &self.counters);
+                }
+                Event::Signal(signal) => {
                     info!(%signal, "stopping");
                     break;
                 }
             }
         }
-        self.stop(config, messages)
+        self.stop(current.config(), messages)
     }
 
     fn print_running_ledger(&self, messages: &mut Messages) -> Result<()> {
@@ -278,7 +312,7 @@ impl Agent {
     /// The decoder's account so far; `None` when it does not answer in time.
     fn ask_decoder(&self) -> Option<Account> {
         let (answer, account) = bounded(1);
-        self.ask_decoder.try_send(answer).ok()?;
+        self.ask_decoder.send_timeout(Question::Account(answer), ANSWER_TIMEOUT).ok()?;
         account.recv_timeout(ANSWER_TIMEOUT).ok()
     }
 
@@ -416,7 +450,7 @@ fn collect<T>(
 /// Keeps the kernel's table in step with discovery until told to detach.
 fn loader_loop(
     mut loaded: Loaded,
-    events: &Receiver<ProcessEvent>,
+    orders: &Receiver<LoaderOrder>,
     detached: &Receiver<()>,
     counters: &Counters,
 ) {
@@ -426,13 +460,25 @@ fn loader_loop(
                 loaded.detach();
                 return;
             }
-            recv(events) -> event => match event {
-                Ok(event) => {
+            recv(orders) -> order => match order {
+                Ok(LoaderOrder::Process(event)) => {
                     if let Err(error) = loaded.apply(event) {
                         counters.add(Counter::LoaderJudgementsFailed, 1);
                         debug!(error = format!("{error:#}"), "a process is not observed");
                     }
                 }
+                Ok(LoaderOrder::Change(changes)) => {
+                    if let Err(error) = loaded.change(&changes) {
+                        counters.add(Counter::LoaderJudgementsFailed, 1);
+                        warn!(error = format!("{error:#}"), "a process stays as it is");
+                    }
+                }
+                Ok(LoaderOrder::Ask { exec, ports }) => {
+                    if let Err(error) = loaded.ask(exec, &ports) {
+                        error!(error = format!("{error:#}"), "new processes are not judged");
+                    }
+                }
+                Ok(LoaderOrder::Done(hangs_up)) => drop(hangs_up),
                 // Discovery is gone: only the stop is left to wait for.
                 Err(_) => {
                     let _disconnected = detached.recv();

@@ -229,6 +229,8 @@ struct Fact {
     since: u64,
     service: Option<Identity>,
     threads_move: bool,
+    #[serde(default)]
+    left: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -248,6 +250,7 @@ impl Fact {
             tgid: fact.tgid.0,
             since: fact.since.0,
             threads_move: fact.threads == ThreadModel::Moves,
+            left: fact.left,
             service: fact.service.as_deref().map(|s| Identity {
                 name: s.name.clone(),
                 namespace: s.namespace.clone(),
@@ -265,6 +268,7 @@ impl Fact {
             tgid: Tgid(self.tgid),
             since: KtimeNs(self.since),
             threads: if self.threads_move { ThreadModel::Moves } else { ThreadModel::MayStay },
+            left: self.left,
             service: self.service.map(|s| {
                 Arc::new(Service {
                     name: s.name,
@@ -294,6 +298,7 @@ mod tests {
                 since: KtimeNs(4),
                 service: Some(service),
                 threads: ThreadModel::Moves,
+                left: true,
             })
             .unwrap();
         let mut batch = RawBatch::drained(KtimeNs(5), ClockOffset(-6));
@@ -325,7 +330,7 @@ mod tests {
         end.unwrap();
         let [Entry::Fact(fact), Entry::Batch(batch)] = entries.as_slice() else { panic!() };
         assert_eq!((fact.tgid, fact.since), (Tgid(3), KtimeNs(4)));
-        assert_eq!(fact.threads, ThreadModel::Moves);
+        assert_eq!((fact.threads, fact.left), (ThreadModel::Moves, true));
         let service = fact.service.as_deref().unwrap();
         assert_eq!((service.name.as_str(), service.language), ("a", "go"));
         assert_eq!((batch.drained_at, batch.clock), (KtimeNs(5), ClockOffset(-6)));

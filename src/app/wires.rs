@@ -7,8 +7,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::abi::RawBatch;
 use crate::config::Fault;
 use crate::model::batch::SpanBatch;
-use crate::model::process::{ProcessEvent, ProcessFact, ProcessRecord};
-use crate::stages::decoder::Account;
+use crate::discovery::{self, Request};
+use crate::model::process::LoaderOrder;
+use crate::stages::decoder::Question;
 use crate::stages::decorator::Output;
 use crate::stages::exporter::Exporter;
 use crate::stages::{decoder, reader};
@@ -23,12 +24,14 @@ pub(super) struct Wires {
     pub(super) reader: reader::Channels,
     pub(super) decoder: decoder::Channels,
     pub(super) decorator: Receiver<SpanBatch>,
-    pub(super) discovery: (Receiver<ProcessRecord>, Sender<ProcessEvent>, Sender<ProcessFact>),
-    pub(super) loader: Receiver<ProcessEvent>,
+    pub(super) discovery: discovery::Channels,
+    pub(super) loader: Receiver<LoaderOrder>,
     /// The exporters' end: empty batches for the decoder.
     pub(super) spares: Sender<SpanBatch>,
-    /// Main's end: ask the decoder for its account.
-    pub(super) ask_decoder: Sender<Sender<Account>>,
+    /// Whoever asks the decoder for its account, or what it saw.
+    pub(super) ask_decoder: Sender<Question>,
+    /// Whoever hands discovery another configuration, or asks why.
+    pub(super) ask_discovery: Sender<Request>,
 }
 
 impl Wires {
@@ -39,8 +42,9 @@ impl Wires {
         let (spares, spares_in) = bounded(BATCHES_MAX);
         let (processes, processes_in) = bounded(PROCESS_QUEUE_MAX);
         let (facts, facts_in) = bounded(PROCESS_QUEUE_MAX);
-        let (events, events_in) = bounded(PROCESS_QUEUE_MAX);
-        let (ask_decoder, accounts) = bounded(1);
+        let (orders, orders_in) = bounded(PROCESS_QUEUE_MAX);
+        let (ask_decoder, questions) = bounded(1);
+        let (ask_discovery, requests) = bounded(1);
         Self {
             reader: reader::Channels { batches, recycled: recycled_in },
             decoder: decoder::Channels {
@@ -50,13 +54,19 @@ impl Wires {
                 processes,
                 spans,
                 spares: spares_in,
-                accounts,
+                questions,
             },
             spares,
             decorator: spans_in,
-            discovery: (processes_in, events, facts),
-            loader: events_in,
+            discovery: discovery::Channels {
+                records: processes_in,
+                requests,
+                loader: orders,
+                decoder: facts,
+            },
+            loader: orders_in,
             ask_decoder,
+            ask_discovery,
         }
     }
 }

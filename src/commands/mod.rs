@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod explain;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -14,7 +15,7 @@ use tracing::warn;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::app;
-use crate::config::{self as settings, AgentConfig, Environment, LogFormat, LogLevel, Purpose};
+use crate::config::{AgentConfig, Environment, LogFormat, LogLevel, Purpose, Source};
 use crate::stages::loader;
 use crate::telemetry::Messages;
 
@@ -49,6 +50,20 @@ enum Command {
         /// As JSON on stdout.
         #[arg(long)]
         json: bool,
+    },
+    /// Say why a process is observed or not, what it is called and by which rule, and what was seen
+    /// of it. Asks the agents that run here; without one, says what the configuration would choose.
+    Explain {
+        /// A PID, a TCP port, or the name of an executable or a service. `pid:80` and `port:80` are
+        /// only the one or the other.
+        #[arg(value_name = "PID|PORT|NAME")]
+        asked: crate::discovery::Asked,
+        /// As JSON on stdout.
+        #[arg(long)]
+        json: bool,
+        /// Do not ask an agent: say what this configuration would choose.
+        #[arg(long)]
+        offline: bool,
     },
     /// Look at a configuration: what is wrong, what it comes to, what there is to set.
     Config {
@@ -88,29 +103,35 @@ fn run(cli: Cli) -> Result<ExitCode> {
         None => Purpose::Observe,
         Some(Command::Record { .. }) => Purpose::Record,
         Some(Command::Replay { .. }) => Purpose::Replay,
-        Some(Command::Doctor { .. } | Command::Config { .. }) => Purpose::Diagnose,
+        Some(Command::Doctor { .. } | Command::Explain { .. } | Command::Config { .. }) => {
+            Purpose::Diagnose
+        }
     };
     // Whoever only reads may be ended at any moment.
     if matches!(purpose, Purpose::Observe | Purpose::Record) {
         app::block_signals()?;
     }
-    let loaded = settings::load(config.as_deref(), &Environment::of_this_process(), purpose)?;
+    let source = Source::new(config.as_deref(), Environment::of_this_process(), purpose);
+    let loaded = source.load()?;
+    if let Some(Command::Explain { asked, json, offline }) = command {
+        return explain::run(&asked, &loaded.config, json, offline);
+    }
     let mut messages = Messages::to_stderr();
     start_log(&loaded.config.agent, &messages);
     for notice in &loaded.notices {
         warn!("{notice}");
     }
     match command {
-        None => privileged(|| app::run(&loaded.config, &mut messages)),
+        None => privileged(|| app::run(&source, loaded, &mut messages)),
         Some(Command::Record { file }) => {
-            privileged(|| app::record(&loaded.config, &file, &mut messages))
+            privileged(|| app::record(&source, loaded, &file, &mut messages))
         }
         Some(Command::Replay { file }) => {
             app::replay(&loaded.config, &file, &mut messages).map(done)
         }
         Some(Command::Doctor { json }) => doctor::run(json),
-        // It was looked at above, without a log.
-        Some(Command::Config { .. }) => Ok(ExitCode::SUCCESS),
+        // They were run above, without a log.
+        Some(Command::Config { .. } | Command::Explain { .. }) => Ok(ExitCode::SUCCESS),
     }
 }
 

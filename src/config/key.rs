@@ -17,6 +17,8 @@ pub(super) struct Key {
     pub(super) doc: &'static str,
     /// Whether the agent acts on it.
     pub(super) acted: bool,
+    /// Whether a change takes effect without a restart.
+    pub(super) live: bool,
     /// What to write instead; empty = it is not deprecated.
     pub(super) instead: &'static str,
     /// Whether its value is never shown.
@@ -156,6 +158,7 @@ impl Key {
             default,
             doc,
             acted: false,
+            live: false,
             instead: "",
             secret: false,
             expand: Expand::No,
@@ -170,6 +173,11 @@ impl Key {
     /// The agent acts on it.
     pub(super) const fn acted(self) -> Self {
         Self { acted: true, ..self }
+    }
+
+    /// The agent acts on it, and on a change without a restart.
+    pub(super) const fn live(self) -> Self {
+        Self { acted: true, live: true, ..self }
     }
 
     /// Goes on to work; what to write instead.

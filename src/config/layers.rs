@@ -263,6 +263,13 @@ fn insert(into: &mut Dict, at: &str, leaf: Leaf) {
 }
 
 impl Settings {
+    /// Takes over those settings of `new` that `which` is true of.
+    pub(super) fn adopt(&mut self, new: &Self, which: impl Fn(&Key) -> bool) {
+        self.by_path.retain(|_, setting| !which(setting.key));
+        let adopted = new.by_path.iter().filter(|(_, setting)| which(setting.key));
+        self.by_path.extend(adopted.map(|(path, setting)| (*path, setting.clone())));
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<&Value> {
         self.by_path.get(key.path).map(|setting| &setting.value)
     }

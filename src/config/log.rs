@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keys::{FAULT, LEDGER_FILE, LOG_FORMAT, LOG_LEVEL, SHUTDOWN_TIMEOUT, TRACE_PRINTER};
+use super::keys::{
+    FAULT, LEDGER_FILE, LOG_FORMAT, LOG_LEVEL, RUNTIME_DIR, SHUTDOWN_TIMEOUT, TRACE_PRINTER,
+};
 use super::layers::Settings;
 use super::notice::{Notice, NoticeKind};
 
@@ -82,6 +84,8 @@ pub struct AgentConfig {
     pub shutdown_timeout: Duration,
     /// Where the ledger is written at exit, as JSON.
     pub ledger_file: Option<PathBuf>,
+    /// Where the socket of `obi explain` lies.
+    pub runtime_dir: PathBuf,
     /// For tests.
     pub fault: Option<Fault>,
 }
@@ -111,6 +115,7 @@ impl AgentConfig {
             trace_printer,
             shutdown_timeout: settings.duration(&SHUTDOWN_TIMEOUT),
             ledger_file: settings.text(&LEDGER_FILE).map(PathBuf::from),
+            runtime_dir: settings.text(&RUNTIME_DIR).map(PathBuf::from).unwrap_or_default(),
             fault,
         }
     }

@@ -19,6 +19,7 @@ mod notice;
 mod numbers;
 mod pages;
 mod render;
+mod source;
 mod table;
 mod traces;
 mod value;
@@ -33,6 +34,7 @@ pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
 pub use notice::{Notice, NoticeKind, Problem};
+pub use source::{Change, Source};
 pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
 pub use value::without_userinfo;
 
@@ -66,6 +68,7 @@ pub struct Loaded {
     pub config: Config,
     /// What is set and has no effect, or not the one that one would expect.
     pub notices: Vec<String>,
+    settings: Settings,
 }
 
 /// Everything that is wrong with a configuration, one sentence a line.
@@ -110,7 +113,10 @@ pub fn load(
     let config = settled.config(purpose);
     let (problems, notices) = settled.said();
     match problems.is_empty() {
-        true => Ok(Loaded { config, notices: notices.into_iter().map(|(_, text)| text).collect() }),
+        true => {
+            let notices = notices.into_iter().map(|(_, text)| text).collect();
+            Ok(Loaded { config, notices, settings: settled.settings })
+        }
         false => {
             // A misspelt name is often the cause.
             let unknown = notices.into_iter().filter(|(kind, _)| *kind == NoticeKind::Unknown);

@@ -1,7 +1,5 @@
 //! `service.name` and the other attributes that identify a process.
 
-use std::sync::Arc;
-
 use super::procfs;
 use crate::model::process::ProcessImage;
 use crate::model::selector::Refinement;
@@ -37,46 +35,102 @@ impl HostFacts {
     }
 }
 
-/// The identity of the process. What of its environment the kernel did not capture is read from
-/// `/proc`, if it still runs.
-pub(super) fn service_of(
-    host: &HostFacts,
-    refinement: &Refinement,
-    ns_tgid: u32,
-    exe: &str,
-    image: &ProcessImage,
-    language: &'static str,
-) -> Arc<Service> {
-    let from_proc;
-    let environ = if image.environ_whole {
-        &image.environ
-    } else {
-        from_proc = procfs::environ(ns_tgid);
-        if from_proc.is_empty() { &image.environ } else { &from_proc }
-    };
-    // A value that starts with `$` is an unexpanded reference of some manifest.
-    let name = variable(environ, "OTEL_SERVICE_NAME").filter(|v| !v.starts_with('$'));
-    let own = variable(environ, "OTEL_RESOURCE_ATTRIBUTES").map(|v| parse_pairs(&v));
-    let extra = own.unwrap_or_else(|| host.resource_attributes.clone());
-    let attribute = |key: &str| {
-        extra.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone()).filter(|v| !v.is_empty())
-    };
-    let base = exe.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default();
-    Arc::new(Service {
-        name: name
+/// What a process says of itself by its environment. Read once: a process may write its title over
+/// what it was started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// `OTEL_SERVICE_NAME`.
+    name: Option<String>,
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
+    attributes: Option<Vec<(String, String)>>,
+}
+
+impl Told {
+    /// Of a process that runs `image`. What of its environment the kernel did not capture is read
+    /// from `/proc`, if it still runs.
+    pub(super) fn by(ns_tgid: u32, image: &ProcessImage) -> Self {
+        if image.environ_whole {
+            return Self::of(&image.environ);
+        }
+        let environ = procfs::environ(ns_tgid);
+        Self::of(if environ.is_empty() { &image.environ } else { &environ })
+    }
+
+    fn of(environ: &[u8]) -> Self {
+        Self {
+            // A value that starts with `$` is an unexpanded reference of some manifest.
+            name: variable(environ, "OTEL_SERVICE_NAME").filter(|v| !v.starts_with('$')),
+            attributes: variable(environ, "OTEL_RESOURCE_ATTRIBUTES").map(|v| parse_pairs(&v)),
+        }
+    }
+}
+
+/// The rule by which a process has its name, or its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// `OTEL_SERVICE_NAME` in its environment.
+    ServiceName,
+    /// `OTEL_RESOURCE_ATTRIBUTES` in its environment.
+    OwnAttributes,
+    /// The same in the agent's.
+    AgentsAttributes,
+    /// A selector says so.
+    Selector,
+    /// The executable is called so.
+    Executable,
+    /// Nothing tells.
+    Nothing,
+}
+
+/// How a process is called, and by which rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) name: (String, Rule),
+    pub(super) namespace: (String, Rule),
+    /// Resource attributes.
+    extra: Vec<(String, String)>,
+}
+
+impl Named {
+    pub(super) fn by(host: &HostFacts, says: &Refinement, exe: &str, told: &Told) -> Self {
+        let (extra, by) = match &told.attributes {
+            Some(own) => (own.clone(), Rule::OwnAttributes),
+            None => (host.resource_attributes.clone(), Rule::AgentsAttributes),
+        };
+        let attribute = |key: &str| {
+            let value = extra.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+            value.filter(|v| !v.is_empty()).map(|value| (value, by))
+        };
+        let ruled = |value: &Option<String>, rule| value.clone().map(|value| (value, rule));
+        let base = base_name(exe);
+        let name = ruled(&told.name, Rule::ServiceName)
             .or_else(|| attribute("service.name"))
-            .or_else(|| refinement.name.clone())
-            .or_else(|| (!base.is_empty()).then(|| base.to_owned()))
-            .unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()),
-        namespace: attribute("service.namespace")
-            .or_else(|| refinement.namespace.clone())
-            .unwrap_or_default(),
-        instance_id: format!("{}:{ns_tgid}", host.name),
-        language,
-        host_name: host.name.clone(),
-        host_id: host.id.clone(),
-        extra,
-    })
+            .or_else(|| ruled(&says.name, Rule::Selector))
+            .or_else(|| (!base.is_empty()).then(|| (base.to_owned(), Rule::Executable)))
+            .unwrap_or_else(|| (UNKNOWN_SERVICE.to_owned(), Rule::Nothing));
+        let namespace = attribute("service.namespace")
+            .or_else(|| ruled(&says.namespace, Rule::Selector))
+            .unwrap_or_else(|| (String::new(), Rule::Nothing));
+        Self { name, namespace, extra }
+    }
+
+    /// What telemetry sees of the process.
+    pub(super) fn service(self, host: &HostFacts, ns_tgid: u32, language: &'static str) -> Service {
+        Service {
+            name: self.name.0,
+            namespace: self.namespace.0,
+            instance_id: format!("{}:{ns_tgid}", host.name),
+            language,
+            host_name: host.name.clone(),
+            host_id: host.id.clone(),
+            extra: self.extra,
+        }
+    }
+}
+
+/// The last part of an executable's path.
+pub(super) fn base_name(exe: &str) -> &str {
+    exe.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default()
 }
 
 /// The value of `name` in a NUL-separated environment; `None` when unset or empty.

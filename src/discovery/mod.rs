@@ -4,9 +4,14 @@
 //! selectors and tells the loader (who enters it into the kernel's table) and the decoder (who
 //! needs its identity). Nothing is polled.
 
+mod explain;
 mod facts;
+mod first;
 mod identity;
 mod procfs;
+mod relatives;
+mod reload;
+mod run;
 mod runtime;
 
 #[cfg(test)]
@@ -15,24 +20,24 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{
     ListenerFact, ProcessEvent, ProcessFact, ProcessImage, ProcessRecord, Surroundings, TaskFact,
     ThreadModel,
 };
 use crate::model::selector::{Choice, Numbers, Refinement, Selectors};
+use crate::model::service::Service;
 use crate::telemetry::{Counter, Counters};
+pub use explain::{Asked, Explanation, Failing, Judged, Reason, offline};
 use facts::Known;
 pub use identity::HostFacts;
+use identity::{Named, Told};
 pub use procfs::listeners_from_proc;
+use relatives::{ancestors, workers};
+pub use run::{Channels, Request};
 
 /// Processes that are remembered at most; beyond, a process is refused and counted.
 pub const PROCESSES_MAX: usize = 65_536;
-
-/// The host's first process.
-const INIT: Tgid = Tgid(1);
 
 /// What discovery knows of one process.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +46,17 @@ struct Process {
     exe: String,
     /// It listens on these, of those that a selector asks for.
     ports: Vec<u16>,
-    selected: bool,
+    /// It is observed, under this identity.
+    service: Option<Arc<Service>>,
+    /// What it said of itself when it was first selected.
+    told: Option<Told>,
     /// What the selectors say of it, or of the process that it has its selection from.
     refinement: Refinement,
+    /// The selector that this comes from, by number.
+    by: Option<usize>,
+    /// The process that it has its selection from; `None` = a selector matches it, or matched what
+    /// it was before.
+    after: Option<Tgid>,
     /// It was found by looking around: what its own record says of it is better.
     found: bool,
 }
@@ -52,6 +65,8 @@ struct Process {
 #[derive(Debug)]
 pub struct Discovery {
     selectors: Selectors,
+    /// Selectors, by number, that have matched nothing so far.
+    unmatched: Vec<usize>,
     /// Ports that a selector asks for.
     ports: Numbers,
     host: HostFacts,
@@ -77,6 +92,10 @@ impl Process {
         Known::new(self.ns_tgid, &self.exe, &self.ports)
     }
 
+    fn is_selected(&self) -> bool {
+        self.service.is_some()
+    }
+
     fn listens_on(&mut self, port: u16) {
         if !self.ports.contains(&port) {
             self.ports.push(port);
@@ -89,6 +108,7 @@ impl Discovery {
     pub fn new(selectors: Selectors, host: HostFacts, counters: Arc<Counters>) -> Self {
         Self {
             ports: selectors.ports(),
+            unmatched: (0..selectors.include.len()).collect(),
             selectors,
             host,
             processes: HashMap::new(),
@@ -101,11 +121,28 @@ impl Discovery {
     /// Judges everything that was there before the agent. Children of a selected process are
     /// selected with it.
     pub fn start(&mut self, tasks: &[TaskFact], listeners: &[ListenerFact]) -> Vec<Decision> {
+        let hidden = self.survey(tasks, listeners);
+        self.counters.add(Counter::DiscoveryProcessesHidden, hidden);
+        let chosen = self.choose(tasks);
+        self.tell_unmatched();
+        for tgid in chosen {
+            self.answer_selected(tgid, KtimeNs(0), true);
+        }
+        for tgid in self.forget_the_rest() {
+            self.refuse(tgid, KtimeNs(0));
+        }
+        std::mem::take(&mut self.decisions)
+    }
+
+    /// Looks at every process and at what it listens on, of what a selector asks for. Gives the
+    /// number of those whose executable it could not see.
+    fn survey(&mut self, tasks: &[TaskFact], listeners: &[ListenerFact]) -> u64 {
+        let mut hidden = 0;
         for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
             let exe = match procfs::executable(task.ns_tgid) {
                 Some(exe) => exe,
                 None if procfs::is_hidden(task.ns_tgid) => {
-                    self.counters.add(Counter::DiscoveryProcessesHidden, 1);
+                    hidden += 1;
                     String::new()
                 }
                 // A kernel thread, or gone.
@@ -119,32 +156,45 @@ impl Discovery {
                 process.listens_on(listener.port);
             }
         }
-        let mut chosen: Vec<Tgid> = Vec::new();
-        for (tgid, process) in &self.processes {
-            if self.matches(process) {
-                chosen.push(*tgid);
-            }
-        }
+        hidden
+    }
+
+    /// Selects every process that a selector matches, and those below it. Gives them, parents
+    /// first.
+    fn choose(&mut self, tasks: &[TaskFact]) -> Vec<Tgid> {
+        let matching = self.processes.iter().filter(|(_, process)| self.matches(process));
+        let mut chosen: Vec<Tgid> = matching.map(|(tgid, _)| *tgid).collect();
         chosen.sort_unstable();
         for tgid in &chosen {
-            self.select(*tgid, KtimeNs(0), &ProcessImage::default(), true);
+            self.select(*tgid, &ProcessImage::default());
         }
+        let below = self.choose_below(&chosen, tasks);
+        chosen.extend(below);
+        chosen
+    }
+
+    /// Selects the processes below `masters`, which are selected. Gives those that were not yet.
+    fn choose_below(&mut self, masters: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
         let is_there = |tgid| self.processes.contains_key(&tgid);
-        for (child, parent) in workers(&chosen, tasks, is_there) {
-            let open = self.processes.get(&child).is_some_and(|p| !p.selected);
+        let mut chosen = Vec::new();
+        for (child, parent) in workers(masters, tasks, is_there) {
+            let open = self.processes.get(&child).is_some_and(|p| !p.is_selected());
             if open && self.takes_after(child, parent) {
-                self.select(child, KtimeNs(0), &ProcessImage::default(), true);
+                self.select(child, &ProcessImage::default());
+                chosen.push(child);
             }
         }
-        // The others are judged by what their records say, but that they listen was seen only here.
-        self.processes.retain(|_, process| process.selected || !process.ports.is_empty());
-        let refused = self.processes.iter().filter(|(_, process)| !process.selected);
+        chosen
+    }
+
+    /// Forgets what is not selected: it is judged by what its records say. That it listens was seen
+    /// only by looking; those that do are kept, and given.
+    fn forget_the_rest(&mut self) -> Vec<Tgid> {
+        self.processes.retain(|_, process| process.is_selected() || !process.ports.is_empty());
+        let refused = self.processes.iter().filter(|(_, process)| !process.is_selected());
         let mut refused: Vec<Tgid> = refused.map(|(tgid, _)| *tgid).collect();
         refused.sort_unstable();
-        for tgid in refused {
-            self.refuse(tgid, KtimeNs(0));
-        }
-        std::mem::take(&mut self.decisions)
+        refused
     }
 
     /// Processes whose executable [`Self::start`] could not see.
@@ -183,18 +233,20 @@ impl Discovery {
     fn exec(&mut self, tgid: Tgid, ns_tgid: u32, at: KtimeNs, image: ProcessImage) {
         let exe = executable(ns_tgid, &image);
         let before = self.processes.remove(&tgid).unwrap_or_default();
+        let inherits = before.is_selected();
         // What is selected stays so, whatever it becomes, unless that is excluded.
-        let process = Process { ns_tgid, exe, selected: false, found: false, ..before };
-        let selected = self.judge(&process, before.selected);
+        let process =
+            Process { ns_tgid, exe, service: None, told: None, found: false, ..before };
+        let selected = self.judge(&process, inherits);
         self.remember(tgid, process);
         self.decide(selected, tgid, at, &image, false);
     }
 
     fn fork(&mut self, parent: Tgid, child: Tgid, ns_tgid: u32, at: KtimeNs) {
         let (process, selected) = match self.processes.get(&parent) {
-            Some(parent) => {
-                let process = Process { ns_tgid, selected: false, ..parent.clone() };
-                (process, parent.selected)
+            Some(of) => {
+                let after = Some(parent);
+                (Process { ns_tgid, service: None, after, ..of.clone() }, of.is_selected())
             }
             None => {
                 let exe = executable(ns_tgid, &ProcessImage::default());
@@ -216,9 +268,11 @@ impl Discovery {
             process.exe = executable(ns_tgid, &image);
         }
         process.listens_on(port);
-        let known = process.selected && !process.found;
-        let selected = process.selected || self.matches(&process);
-        process.found = false;
+        let known = process.is_selected() && !process.found;
+        let selected = process.is_selected() || self.matches(&process);
+        if std::mem::take(&mut process.found) {
+            process.told = None;
+        }
         self.remember(tgid, process);
         if known {
             // The kernel may have asked before it heard of the selection.
@@ -278,7 +332,7 @@ impl Discovery {
     /// Selects a process of which the kernel has not asked: one that listens, or one whose parent
     /// is selected.
     fn inherit(&mut self, tgid: Tgid, ns_tgid: u32, parent: Option<Tgid>, since: KtimeNs) {
-        if self.processes.get(&tgid).is_some_and(|p| p.selected) {
+        if self.processes.get(&tgid).is_some_and(Process::is_selected) {
             return;
         }
         let image = ProcessImage::default();
@@ -292,9 +346,10 @@ impl Discovery {
             self.processes.remove(&tgid);
             return;
         }
-        if let Some(fact) = self.chosen(tgid, since, &image) {
-            let event = ProcessEvent::Inherited { tgid, ns_tgid };
-            self.decisions.push(Decision { event: Some(event), fact: Some(fact) });
+        if self.select(tgid, &image) {
+            let event = Some(ProcessEvent::Inherited { tgid, ns_tgid });
+            let fact = self.fact(tgid, since);
+            self.decisions.push(Decision { event, fact });
         }
     }
 
@@ -325,12 +380,12 @@ impl Discovery {
     /// Lets a child have what the selectors say of its parent. Whether it is selected with that: an
     /// exclusion may match it.
     fn takes_after(&mut self, child: Tgid, parent: Tgid) -> bool {
-        let Some(parent) = self.processes.get(&parent).filter(|parent| parent.selected) else {
+        let Some(of) = self.processes.get(&parent).filter(|parent| parent.is_selected()) else {
             return false;
         };
-        let refinement = parent.refinement.clone();
+        let (refinement, by) = (of.refinement.clone(), of.by);
         let Some(process) = self.processes.get_mut(&child) else { return false };
-        process.refinement = refinement;
+        (process.refinement, process.by, process.after) = (refinement, by, Some(parent));
         self.processes.get(&child).is_some_and(|process| self.judge(process, true))
     }
 
@@ -342,43 +397,49 @@ impl Discovery {
         image: &ProcessImage,
         adopt: bool,
     ) {
-        if select {
-            self.select(tgid, since, image, adopt);
+        if select && self.select(tgid, image) {
+            self.answer_selected(tgid, since, adopt);
         } else {
             self.refuse(tgid, since);
         }
     }
 
-    fn select(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage, adopt: bool) {
-        let Some(fact) = self.chosen(tgid, since, image) else {
-            return self.refuse(tgid, since);
-        };
-        let ns_tgid = self.processes.get(&tgid).map_or(0, |process| process.ns_tgid);
-        self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, Some(fact));
+    /// Gives the process its identity, by what the selectors say of it or by what it has from
+    /// another. `false` when the table was full, which was counted.
+    fn select(&mut self, tgid: Tgid, image: &ProcessImage) -> bool {
+        let Some(process) = self.processes.get_mut(&tgid) else { return false };
+        let known = process.known();
+        if self.selectors.judge(&known) == Choice::Chosen {
+            let by = self.selectors.matching(&known).last().map(|(i, _)| i);
+            let refinement = self.selectors.refinement(&known);
+            (process.refinement, process.by, process.after) = (refinement, by, None);
+        }
+        let Process { ns_tgid, exe, refinement, .. } = process;
+        let told = process.told.get_or_insert_with(|| Told::by(*ns_tgid, image));
+        let language = runtime::of_executable(*ns_tgid, exe).language();
+        let named = Named::by(&self.host, refinement, exe, told);
+        process.service = Some(Arc::new(named.service(&self.host, *ns_tgid, language)));
+        self.tell_matched(tgid);
+        true
     }
 
-    /// What the decoder is told of a process that is selected; `None` when the table was full,
-    /// which was counted.
-    fn chosen(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage) -> Option<ProcessFact> {
-        let process = self.processes.get_mut(&tgid)?;
-        if self.selectors.judge(&process.known()) == Choice::Chosen {
-            process.refinement = self.selectors.refinement(&process.known());
-        }
-        let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
-        let service = identity::service_of(
-            &self.host,
-            &process.refinement,
-            process.ns_tgid,
-            &process.exe,
-            image,
-            runtime.language(),
-        );
-        process.selected = true;
-        Some(ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() })
+    /// What the decoder is told of a process that is selected.
+    fn fact(&self, tgid: Tgid, since: KtimeNs) -> Option<ProcessFact> {
+        let process = self.processes.get(&tgid)?;
+        let service = process.service.clone();
+        let threads = runtime::of_executable(process.ns_tgid, &process.exe).threads();
+        Some(ProcessFact { tgid, since, service, threads, left: false })
+    }
+
+    fn answer_selected(&mut self, tgid: Tgid, since: KtimeNs, adopt: bool) {
+        let ns_tgid = self.processes.get(&tgid).map_or(0, |process| process.ns_tgid);
+        let fact = self.fact(tgid, since);
+        self.answer(ProcessEvent::Selected { tgid, ns_tgid, since, adopt }, fact);
     }
 
     fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {
-        let fact = ProcessFact { tgid, since, service: None, threads: ThreadModel::default() };
+        let threads = ThreadModel::default();
+        let fact = ProcessFact { tgid, since, service: None, threads, left: false };
         self.answer(ProcessEvent::Refused { tgid, since }, Some(fact));
     }
 
@@ -393,83 +454,10 @@ impl Discovery {
             self.counters.add(Counter::DiscoveryProcessesFull, 1);
         }
     }
-
-    /// Judges records until their sender is gone. `look` lists every process and every listener.
-    pub fn run(
-        mut self,
-        records: &Receiver<ProcessRecord>,
-        loader: &Sender<ProcessEvent>,
-        decoder: &Sender<ProcessFact>,
-        look: impl Fn() -> anyhow::Result<Surroundings>,
-    ) -> anyhow::Result<()> {
-        for record in records {
-            for decision in self.on_record(record) {
-                hand_out(decision, loader, decoder);
-            }
-            // The process itself does not wait for its workers.
-            for decision in self.look_for_workers(&look) {
-                hand_out(decision, loader, decoder);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A receiver that is gone means that the agent stops: nothing is left to tell it.
-pub fn hand_out(d: Decision, loader: &Sender<ProcessEvent>, decoder: &Sender<ProcessFact>) {
-    if let Some(fact) = d.fact
-        && decoder.send(fact).is_err()
-    {
-        tracing::debug!("decoder is gone, a process fact is not needed any more");
-    }
-    if let Some(event) = d.event
-        && loader.send(event).is_err()
-    {
-        tracing::debug!("loader is gone, a selection is not needed any more");
-    }
 }
 
 /// Path of the executable as the kernel told it, else as `/proc` does; empty when the process is
 /// gone.
 fn executable(ns_tgid: u32, image: &ProcessImage) -> String {
     image.path.clone().or_else(|| procfs::executable(ns_tgid)).unwrap_or_default()
-}
-
-/// Every process above `tgids`.
-fn ancestors(tgids: &[Tgid], tasks: &[TaskFact]) -> Vec<Tgid> {
-    let parents: HashMap<Tgid, Tgid> = tasks.iter().map(|t| (t.tgid, t.parent)).collect();
-    let mut found = Vec::new();
-    for tgid in tgids {
-        let above = std::iter::successors(parents.get(tgid), |tgid| parents.get(tgid));
-        found.extend(above.take(tasks.len()));
-    }
-    found
-}
-
-/// Every process below `masters` that is there, with the nearest process above it that is; parents
-/// first. The host's init may listen for others (socket activation), but what is below it are not its
-/// workers.
-fn workers(
-    masters: &[Tgid],
-    tasks: &[TaskFact],
-    is_there: impl Fn(Tgid) -> bool,
-) -> Vec<(Tgid, Tgid)> {
-    let mut children: HashMap<Tgid, Vec<Tgid>> = HashMap::new();
-    for task in tasks.iter().filter(|t| t.ns_tgid != 0) {
-        children.entry(task.parent).or_default().push(task.tgid);
-    }
-    let mut found = Vec::new();
-    let mut open: Vec<(Tgid, Tgid)> =
-        masters.iter().filter(|tgid| **tgid != INIT).map(|tgid| (*tgid, *tgid)).collect();
-    while let Some((tgid, above)) = open.pop() {
-        for child in children.remove(&tgid).unwrap_or_default() {
-            if is_there(child) {
-                found.push((child, above));
-                open.push((child, child));
-            } else {
-                open.push((child, above));
-            }
-        }
-    }
-    found
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use crossbeam_channel::Sender;
+
 use super::ids::{KtimeNs, Tgid};
+use super::selector::Numbers;
 use super::service::Service;
 
 /// A process event as the kernel reported it.
@@ -75,6 +78,9 @@ pub struct ProcessFact {
     pub service: Option<Arc<Service>>,
     /// Whether a thread tells which request it works on.
     pub threads: ThreadModel,
+    /// It was observed and is refused by another configuration: its connections are left in the
+    /// middle.
+    pub left: bool,
 }
 
 /// How a runtime spreads requests over threads, as far as its executable tells.
@@ -120,7 +126,27 @@ pub struct Surroundings {
     pub listeners: Option<Vec<ListenerFact>>,
 }
 
-/// What discovery asks of the loader.
+/// What discovery sends to the loader, which does one after the other.
+#[derive(Clone, Debug)]
+pub enum LoaderOrder {
+    /// A decision on a process.
+    Process(ProcessEvent),
+    /// Ask about processes, from now on, when they run another executable, and when they listen on
+    /// one of these ports.
+    Ask {
+        /// At exec.
+        exec: bool,
+        /// At listen.
+        ports: Numbers,
+    },
+    /// Observe these processes from now on (`true`; their open connections are adopted), or no
+    /// more, whatever they were judged before.
+    Change(Vec<(Tgid, bool)>),
+    /// Hang up when everything before is done.
+    Done(Sender<()>),
+}
+
+/// A decision on a process, for the kernel's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
     /// Observe the process; adopt its open connections.

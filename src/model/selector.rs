@@ -165,7 +165,7 @@ impl Criterion {
             _ => nothing.to_owned(),
         };
         match self {
-            Self::OpenPorts(_) if facts.ports().is_empty() => "none of them".to_owned(),
+            Self::OpenPorts(_) if facts.ports().is_empty() => "none".to_owned(),
             Self::OpenPorts(_) => {
                 let ports: Vec<String> = facts.ports().iter().map(u16::to_string).collect();
                 ports.join(",")
@@ -233,10 +233,18 @@ impl Selector {
         self.criteria.iter().find(|criterion| !criterion.holds(facts))
     }
 
+    /// What it asks for: `exe_path: */nginx, open_ports: 80`.
+    pub fn asks(&self) -> String {
+        let criteria = self.criteria.iter().map(|c| format!("{}: {}", c.name(), c.wanted()));
+        criteria.collect::<Vec<_>>().join(", ")
+    }
+
     /// As the log shows it: `discovery.instrument[2] (exe_path: */nginx, open_ports: 80)`.
     pub fn shown(&self) -> String {
-        let criteria = self.criteria.iter().map(|c| format!("{}: {}", c.name(), c.wanted()));
-        format!("{} ({})", self.name, criteria.collect::<Vec<_>>().join(", "))
+        match self.criteria.is_empty() {
+            true => self.name.clone(),
+            false => format!("{} ({})", self.name, self.asks()),
+        }
     }
 }
 

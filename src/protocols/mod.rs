@@ -277,6 +277,11 @@ macro_rules! protocols {
         pub enum ConnState { $( $(#[$doc])* $variant(<$protocol as Protocol>::Conn) ),+ }
 
         impl ConnState {
+            /// Which protocol it is of.
+            pub fn kind(&self) -> ProtocolKind {
+                match self { $( Self::$variant(_) => ProtocolKind::$variant ),+ }
+            }
+
             /// One step of `dir`'s stream, driven into `driver` with the protocol's own types.
             #[inline(always)]
             pub fn step<D: Driver>(&mut self, dir: Direction, input: Input<'_>, driver: &mut D) -> Progress {

@@ -36,6 +36,12 @@ const ACCOUNTED: [&str; 4] =
     ["reader_records_", "decoder_records_", "decoder_spans_", "decorator_spans_"];
 
 counters! {
+    // The agent itself.
+    /// Times the configuration was read again.
+    Reloads = "config_reloads" / "valid",
+    /// Times it was not valid, and stayed as it was.
+    ReloadsFailed = "config_reloads" / "invalid",
+
     // Discovery and loader: processes.
     /// Processes that were refused because discovery remembers no more of them.
     DiscoveryProcessesFull = "discovery_processes_refused" / "table_full",

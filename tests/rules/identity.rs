@@ -41,6 +41,7 @@ fn spans_of_a_refused_process_are_dropped_and_counted() {
         since: KtimeNs(0),
         service: None,
         threads: obi::model::process::ThreadModel::default(),
+        left: false,
     };
     host.decoder.fact(refused);
     one_exchange(&mut host, 2);

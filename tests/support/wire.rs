@@ -99,5 +99,6 @@ pub(crate) fn fact(tgid: Tgid, name: &str) -> ProcessFact {
         since: KtimeNs(0),
         service: Some(Arc::new(service)),
         threads: obi::model::process::ThreadModel::default(),
+        left: false,
     }
 }

@@ -46,6 +46,14 @@ pub(in crate::config) const LEDGER_FILE: Key = Key::new(
 )
 .vars(&["OTEL_EBPF_LEDGER_FILE"])
 .acted();
+pub(in crate::config) const RUNTIME_DIR: Key = Key::new(
+    "environment.runtime_dir",
+    Kind::Text,
+    "/run/obi",
+    "Where the socket lies by which `obi explain` reaches a running agent.",
+)
+.vars(&["OTEL_EBPF_RUNTIME_DIR"])
+.acted();
 pub(in crate::config) const FAULT: Key = Key::new(
     "environment.fault",
     Kind::Word(&[
@@ -70,7 +78,7 @@ pub(in crate::config) const AUTO_TARGET_EXE: Key = Key::new(
 )
 .vars(&["OTEL_EBPF_AUTO_TARGET_EXE", "OTEL_GO_AUTO_TARGET_EXE"])
 .expanded()
-.acted();
+.live();
 pub(in crate::config) const AUTO_TARGET_LANGUAGE: Key = Key::new(
     "environment.auto_target_language",
     Kind::Glob,
@@ -80,7 +88,7 @@ pub(in crate::config) const AUTO_TARGET_LANGUAGE: Key = Key::new(
 )
 .vars(&["OTEL_EBPF_AUTO_TARGET_LANGUAGE"])
 .expanded()
-.acted();
+.live();
 pub(in crate::config) const OPEN_PORT: Key = Key::new(
     "open_port",
     Kind::Numbers(65_535),
@@ -88,7 +96,7 @@ pub(in crate::config) const OPEN_PORT: Key = Key::new(
     "Chooses processes that listen on one of these TCP ports.",
 )
 .vars(&["OTEL_EBPF_OPEN_PORT"])
-.acted();
+.live();
 pub(in crate::config) const TARGET_PIDS: Key = Key::new(
     "target_pids",
     Kind::Numbers(u32::MAX),
@@ -96,7 +104,7 @@ pub(in crate::config) const TARGET_PIDS: Key = Key::new(
     "Chooses these processes; every other way to choose is left aside.",
 )
 .vars(&["OTEL_EBPF_TARGET_PID"])
-.acted();
+.live();
 pub(in crate::config) const EXECUTABLE_PATH: Key = Key::new(
     "executable_path",
     Kind::Regex,
@@ -105,7 +113,7 @@ pub(in crate::config) const EXECUTABLE_PATH: Key = Key::new(
 )
 .vars(&["OTEL_EBPF_EXECUTABLE_PATH"])
 .deprecated(REPLACED_BY_INSTRUMENT)
-.acted();
+.live();
 pub(in crate::config) const SERVICE_NAME: Key = Key::new(
     "service_name",
     Kind::Text,
@@ -115,12 +123,12 @@ pub(in crate::config) const SERVICE_NAME: Key = Key::new(
 .vars(&["OTEL_SERVICE_NAME", "OTEL_EBPF_SERVICE_NAME"])
 .expanded()
 .deprecated("OTEL_SERVICE_NAME in the environment of the observed process")
-.acted();
+.live();
 pub(in crate::config) const SERVICE_NAMESPACE: Key =
     Key::new("service_namespace", Kind::Text, "", "service.namespace of the same.")
         .vars(&["OTEL_EBPF_SERVICE_NAMESPACE"])
         .deprecated("OTEL_RESOURCE_ATTRIBUTES in the environment of the observed process")
-        .acted();
+        .live();
 
 pub(super) const KEYS: &[Key] = &[
     LOG_LEVEL,
@@ -129,6 +137,7 @@ pub(super) const KEYS: &[Key] = &[
     TRACE_PRINTER,
     SHUTDOWN_TIMEOUT,
     LEDGER_FILE,
+    RUNTIME_DIR,
     FAULT,
     Key::new("enforce_sys_caps", Kind::Bool, "false", "A missing capability ends the agent.")
         .vars(&["OTEL_EBPF_ENFORCE_SYS_CAPS"]),

@@ -67,21 +67,21 @@ pub(in crate::config) const INSTRUMENT: Key = Key::new(
     "",
     "Processes that are observed: those that fulfil every criterion of at least one entry.",
 )
-.acted();
+.live();
 pub(in crate::config) const EXCLUDE_INSTRUMENT: Key = Key::new(
     "discovery.exclude_instrument",
     Kind::Selectors(GLOBS),
     "",
     "Processes that are not observed, whatever chooses them.",
 )
-.acted();
+.live();
 pub(in crate::config) const DEFAULT_EXCLUDE_INSTRUMENT: Key = Key::new(
     "discovery.default_exclude_instrument",
     Kind::Items(GLOBS),
     EXCLUDED,
     "The same, built in; `[]` takes it away.",
 )
-.acted();
+.live();
 pub(in crate::config) const SERVICES: Key = Key::new(
     "discovery.services",
     Kind::Selectors(REGEXES),
@@ -89,7 +89,7 @@ pub(in crate::config) const SERVICES: Key = Key::new(
     "As `instrument`, by regular expressions.",
 )
 .deprecated("discovery.instrument")
-.acted();
+.live();
 pub(in crate::config) const EXCLUDE_SERVICES: Key = Key::new(
     "discovery.exclude_services",
     Kind::Selectors(REGEXES),
@@ -97,7 +97,7 @@ pub(in crate::config) const EXCLUDE_SERVICES: Key = Key::new(
     "As `exclude_instrument`, by regular expressions.",
 )
 .deprecated("discovery.exclude_instrument")
-.acted();
+.live();
 pub(in crate::config) const DEFAULT_EXCLUDE_SERVICES: Key = Key::new(
     "discovery.default_exclude_services",
     Kind::Items(REGEXES),
@@ -105,7 +105,7 @@ pub(in crate::config) const DEFAULT_EXCLUDE_SERVICES: Key = Key::new(
     "As `default_exclude_instrument`, by regular expressions.",
 )
 .deprecated("discovery.default_exclude_instrument")
-.acted();
+.live();
 
 pub(super) const KEYS: &[Key] = &[
     INSTRUMENT,

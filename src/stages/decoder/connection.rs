@@ -9,7 +9,7 @@ use crate::abi::types::event_limit;
 use crate::abi::{ConnEnd, ConnOpen, Data};
 use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
-use crate::model::ids::KtimeNs;
+use crate::model::ids::{KtimeNs, Tgid};
 use crate::protocols::{ConnState, SpanSink};
 use crate::telemetry::Counter;
 
@@ -46,6 +46,12 @@ pub(super) struct Connection {
     pub(super) counted: bool,
     /// A unix socket: its end may go unseen.
     unix: bool,
+    /// The process that used it last.
+    pub(super) owner: Tgid,
+    /// Spans that it gave.
+    pub(super) spans: u64,
+    /// Bytes of it that were lost.
+    pub(super) gap_bytes: u64,
     closing: Option<Closing>,
 }
 
@@ -99,12 +105,7 @@ impl Connection {
     pub(super) fn new(open: &ConnOpen<'_>) -> Self {
         let probes = if open.from_birth { Probes::FROM_BIRTH } else { Probes::ADOPTED };
         Self {
-            ends: Ends {
-                id: open.conn,
-                local: open.local,
-                remote: open.remote,
-                unix_path: (!open.unix_path.is_empty()).then(|| unix_name(open.unix_path)),
-            },
+            ends: Ends::of(open),
             proto: Proto::Undecided(probes),
             streams: open.start.map(|pos| Stream::at(pos.0)),
             pairing: Pairing::default(),
@@ -112,6 +113,9 @@ impl Connection {
             adopted: !open.from_birth && (open.adopted || open.start.iter().all(|pos| pos.0 > 1)),
             counted: open.counted,
             unix: open.unix,
+            owner: Tgid::default(),
+            spans: 0,
+            gap_bytes: 0,
             closing: None,
         }
     }
@@ -119,6 +123,7 @@ impl Connection {
     /// Takes a data record.
     #[inline]
     pub(super) fn data(&mut self, data: &Data<'_>, engine: &mut Engine, out: &mut SpanBatch) {
+        self.owner = data.tgid;
         if let Some(reason) = self.ignores(data, engine) {
             engine.tally.count(reason);
             return;
@@ -159,16 +164,29 @@ impl Connection {
                 if idle < NOTHING_IDLE_NS {
                     return Some(Counter::RecordNothing);
                 }
-                self.proto = Proto::Undecided(Probes::ADOPTED);
-                self.adopted = true;
-                self.streams = [Stream::default(), Stream::default()];
-                self.streams.iter_mut().for_each(|s| s.adopt = true);
-                // The kernel may not have heard of the old verdict yet.
-                engine.verdict(VerdictUpdate::Capture(self.ends.id));
+                self.probe_anew(engine);
                 None
             }
             Proto::Undecided(_) | Proto::Known(_) => None,
         }
+    }
+
+    /// Takes what comes next for the middle of a connection of which nothing is known.
+    fn probe_anew(&mut self, engine: &mut Engine) {
+        self.proto = Proto::Undecided(Probes::ADOPTED);
+        self.adopted = true;
+        self.streams = [Stream::default(), Stream::default()];
+        self.streams.iter_mut().for_each(|s| s.adopt = true);
+        // The kernel may not have heard of the old verdict yet.
+        engine.verdict(VerdictUpdate::Capture(self.ends.id));
+    }
+
+    /// Its process is not observed any more: what is open ends. Should it be observed again,
+    /// nothing tells what moved meanwhile. `true` = nothing more will come.
+    pub(super) fn leave(&mut self, engine: &mut Engine, out: &mut SpanBatch) -> bool {
+        self.finish(engine, out);
+        self.probe_anew(engine);
+        self.closing.is_some()
     }
 
     fn accept(
@@ -225,6 +243,7 @@ impl Connection {
         let Some((bytes, stamp)) = self.streams[dir.index()].gap() else { return };
         engine.tally.count(Counter::Gaps);
         engine.tally.add(Counter::GapBytes, bytes);
+        self.gap_bytes = self.gap_bytes.saturating_add(bytes);
         self.pass_missing(dir, bytes, stamp, engine, out);
         self.take_ready(dir, engine, out);
     }
@@ -346,7 +365,7 @@ impl Connection {
             Phase::Begun => engine.tally.count(Counter::ResponseCut),
             Phase::Over => {}
         }
-        engine.emit(slot, end, &self.ends, out);
+        self.spans += u64::from(engine.emit(slot, end, &self.ends, out));
         self.pairing.remove(slot, &mut engine.exchanges);
     }
 
@@ -564,15 +583,4 @@ fn describe_end(
             state.describe_end(dir, message.request, to_come, &mut SpanSink::new(pending));
         });
     }
-}
-
-/// The path as `ss` and `netstat` write it: `@` for the NUL of an abstract name.
-fn unix_name(path: &[u8]) -> Box<[u8]> {
-    let mut name: Box<[u8]> = path.into();
-    if let Some(first) = name.first_mut()
-        && *first == 0
-    {
-        *first = b'@';
-    }
-    name
 }

@@ -9,6 +9,7 @@ use super::parents::{Parent, Threads};
 use super::processes::{Identity, PROCESSES_MAX, Processes};
 use super::record::Stamp;
 use super::verdicts::VerdictUpdate;
+use crate::abi::ConnOpen;
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Direction, Endpoint};
@@ -41,6 +42,28 @@ pub(super) struct Ends {
     pub(super) remote: Endpoint,
     /// Path of a unix socket as text; an abstract name begins with `@`.
     pub(super) unix_path: Option<Box<[u8]>>,
+}
+
+impl Ends {
+    pub(super) fn of(open: &ConnOpen<'_>) -> Self {
+        Self {
+            id: open.conn,
+            local: open.local,
+            remote: open.remote,
+            unix_path: (!open.unix_path.is_empty()).then(|| unix_name(open.unix_path)),
+        }
+    }
+}
+
+/// The path as `ss` and `netstat` write it: `@` for the NUL of an abstract name.
+fn unix_name(path: &[u8]) -> Box<[u8]> {
+    let mut name: Box<[u8]> = path.into();
+    if let Some(first) = name.first_mut()
+        && *first == 0
+    {
+        *first = b'@';
+    }
+    name
 }
 
 impl Engine {
@@ -171,9 +194,16 @@ impl Engine {
     }
 
     /// Hands on the exchange in `slot` as a span that ends at `end`. The caller frees the slot.
-    pub(super) fn emit(&mut self, slot: u32, end: KtimeNs, ends: &Ends, out: &mut SpanBatch) {
+    /// Whether it became a span, now or when its process is known.
+    pub(super) fn emit(
+        &mut self,
+        slot: u32,
+        end: KtimeNs,
+        ends: &Ends,
+        out: &mut SpanBatch,
+    ) -> bool {
         self.leave_thread(slot, end);
-        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return false };
         let service = exchange.service.take();
         let exchange = &*exchange;
         if end < exchange.start {
@@ -190,13 +220,18 @@ impl Engine {
                 let service = service_index(out, &service);
                 write_span(exchange, end, ends, service, out);
                 self.tally.count(Counter::SpansOut);
+                return true;
             }
             Identity::Refused => self.tally.count(Counter::ProcessRefused),
             Identity::Unknown => match self.held.hold(tgid, exchange.start, self.now) {
-                Some(held) => write_span(exchange, end, ends, 0, held),
+                Some(held) => {
+                    write_span(exchange, end, ends, 0, held);
+                    return true;
+                }
                 None => self.tally.count(Counter::HeldFull),
             },
         }
+        false
     }
 }
 

@@ -20,6 +20,7 @@ mod parents;
 mod processes;
 mod record;
 mod run;
+mod seen;
 mod stream;
 mod timers;
 mod verdicts;
@@ -41,7 +42,8 @@ use engine::Engine;
 use processes::Identity;
 use timers::Timers;
 
-pub use run::{Account, BATCH_KEEP_BYTES, Channels};
+pub use run::{Account, BATCH_KEEP_BYTES, Channels, Question};
+pub use seen::Seen;
 pub use verdicts::VerdictUpdate;
 
 /// Connections followed at the same time; beyond it the least recently used one ends.
@@ -65,6 +67,8 @@ pub struct Decoder {
     clock: ClockOffset,
     /// Calls whose buffer could not be proved to be theirs, by process.
     unknown_payloads: BoundedMap<Tgid, u64>,
+    /// Processes that are not observed any more, and since when: records from before may come.
+    left: Vec<(Tgid, KtimeNs)>,
 }
 
 impl Decoder {
@@ -83,6 +87,7 @@ impl Decoder {
             processes: Vec::new(),
             clock: ClockOffset::default(),
             unknown_payloads: BoundedMap::new(UNKNOWN_PAYLOADS_MAX),
+            left: Vec::new(),
         }
     }
 
@@ -97,6 +102,7 @@ impl Decoder {
         for record in batch.iter() {
             self.record(record, out);
         }
+        self.leave(batch.drained_at, out);
         self.pass_time(out);
         self.engine.tally.publish(&self.counters);
     }
@@ -108,8 +114,29 @@ impl Decoder {
             ThreadModel::Moves => self.engine.distrust_threads(fact.tgid),
             ThreadModel::MayStay => {}
         }
+        if fact.left {
+            self.left.push((fact.tgid, fact.since));
+        }
         self.engine.processes.fact(fact);
         self.engine.held.told();
+    }
+
+    /// Ends what is open of processes that are not observed any more, when all that was recorded of
+    /// them is decoded.
+    fn leave(&mut self, now: KtimeNs, out: &mut SpanBatch) {
+        let left: Vec<Tgid> =
+            self.left.extract_if(.., |(_, since)| *since <= now).map(|(tgid, _)| tgid).collect();
+        if left.is_empty() {
+            return;
+        }
+        for slot in self.connections.used() {
+            let Some(connection) = self.connections.get_mut(slot) else { continue };
+            if left.contains(&connection.owner) {
+                let over = connection.leave(&mut self.engine, out);
+                self.after(slot, over);
+            }
+        }
+        left.iter().for_each(|tgid| self.engine.threads.forget(*tgid));
     }
 
     /// The end of all input: what is open ends, what waits is dropped and counted.
@@ -277,7 +304,7 @@ impl Decoder {
     /// Forgets a connection that is complete; else sees to its deadline.
     fn after(&mut self, slot: u32, complete: bool) {
         if complete {
-            self.connections.remove(slot);
+            self.forget(slot);
         } else if let Some(deadline) = self.connections.arm(slot) {
             self.timers.push(deadline, slot);
         }
@@ -287,6 +314,14 @@ impl Decoder {
     fn end(&mut self, slot: u32, out: &mut SpanBatch) {
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.finish(&mut self.engine, out);
+        }
+        self.forget(slot);
+    }
+
+    /// Forgets a connection that is over, but what it came to.
+    fn forget(&mut self, slot: u32) {
+        if let Some(Connection { owner, spans, gap_bytes, .. }) = self.connections.get(slot) {
+            self.engine.processes.connection_over(*owner, *spans, *gap_bytes);
         }
         self.connections.remove(slot);
     }

@@ -40,10 +40,24 @@ enum LifeIdentity {
     Judged(Option<Arc<Service>>),
 }
 
+/// What a process's connections that are over came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    pub(super) connections: u64,
+    pub(super) spans: u64,
+    pub(super) gap_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    lives: Vec<Life>,
+    past: Past,
+}
+
 /// All processes.
 #[derive(Debug)]
 pub(super) struct Processes {
-    lives_by_tgid: BoundedMap<Tgid, Vec<Life>>,
+    by_tgid: BoundedMap<Tgid, Process>,
     /// Ended processes: when to forget them, who, and when they ended.
     exited: VecDeque<(KtimeNs, Tgid, KtimeNs)>,
     /// Lives that found no room since last asked.
@@ -52,7 +66,7 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn new(max: usize) -> Self {
-        Self { lives_by_tgid: BoundedMap::new(max), exited: VecDeque::new(), refused_room: 0 }
+        Self { by_tgid: BoundedMap::new(max), exited: VecDeque::new(), refused_room: 0 }
     }
 
     /// What discovery concluded.
@@ -85,16 +99,30 @@ impl Processes {
 
     /// Who `tgid` was at `at`: the newest life that had begun.
     pub(super) fn identity(&self, tgid: Tgid, at: KtimeNs) -> Identity {
-        let Some(lives) = self.lives_by_tgid.get(&tgid) else { return Identity::Unknown };
-        match lives.iter().rev().find(|life| life.since <= at).map(|life| &life.identity) {
+        let Some(process) = self.by_tgid.get(&tgid) else { return Identity::Unknown };
+        match process.lives.iter().rev().find(|life| life.since <= at).map(|life| &life.identity) {
             Some(LifeIdentity::Judged(Some(service))) => Identity::Known(Arc::clone(service)),
             Some(LifeIdentity::Judged(None)) => Identity::Refused,
             Some(LifeIdentity::Pending) | None => Identity::Unknown,
         }
     }
 
+    /// A connection of `tgid` is over, of which this was seen.
+    pub(super) fn connection_over(&mut self, tgid: Tgid, spans: u64, gap_bytes: u64) {
+        if let Some(Process { past, .. }) = self.by_tgid.get_mut(&tgid) {
+            past.connections += 1;
+            past.spans += spans;
+            past.gap_bytes = past.gap_bytes.saturating_add(gap_bytes);
+        }
+    }
+
+    /// What the connections of `tgid` that are over came to.
+    pub(super) fn past(&self, tgid: Tgid) -> Past {
+        self.by_tgid.get(&tgid).map(|process| process.past).unwrap_or_default()
+    }
+
     fn put(&mut self, tgid: Tgid, since: KtimeNs, identity: LifeIdentity) {
-        let Some(lives) = self.lives_by_tgid.get_or_insert(tgid, Vec::new) else {
+        let Some(Process { lives, .. }) = self.by_tgid.get_or_insert(tgid, Process::default) else {
             self.refused_room += 1;
             return;
         };
@@ -114,10 +142,10 @@ impl Processes {
 
     fn forget_first(&mut self) {
         let Some((_, tgid, ended)) = self.exited.pop_front() else { return };
-        let Some(lives) = self.lives_by_tgid.get_mut(&tgid) else { return };
+        let Some(Process { lives, .. }) = self.by_tgid.get_mut(&tgid) else { return };
         lives.retain(|life| life.since > ended);
         if lives.is_empty() {
-            self.lives_by_tgid.remove(&tgid);
+            self.by_tgid.remove(&tgid);
         }
     }
 }
@@ -137,6 +165,7 @@ mod tests {
             since: KtimeNs(since),
             service: name.map(named),
             threads: ThreadModel::default(),
+            left: false,
         }
     }
 

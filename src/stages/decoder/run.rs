@@ -3,9 +3,10 @@
 use anyhow::Result;
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 
-use super::{Decoder, VerdictUpdate};
+use super::{Decoder, Seen, VerdictUpdate};
 use crate::abi::RawBatch;
 use crate::model::batch::SpanBatch;
+use crate::model::ids::Tgid;
 use crate::model::process::{ProcessFact, ProcessRecord};
 use crate::telemetry::Stage;
 
@@ -28,8 +29,17 @@ pub struct Channels {
     pub spans: Sender<SpanBatch>,
     /// Empty batches of spans back from the exporters.
     pub spares: Receiver<SpanBatch>,
-    /// Who wants the account so far; answered behind the next batch.
-    pub accounts: Receiver<Sender<Account>>,
+    /// What somebody wants to know; answered behind the next batch.
+    pub questions: Receiver<Question>,
+}
+
+/// What somebody wants to know of a running decoder.
+#[derive(Debug)]
+pub enum Question {
+    /// The account so far.
+    Account(Sender<Account>),
+    /// What was seen of these processes.
+    Seen(Vec<Tgid>, Sender<Vec<Seen>>),
 }
 
 /// The decoder's account at its end.
@@ -58,9 +68,8 @@ impl Decoder {
             self.decode(&batch, &mut out);
             self.verdicts().iter().for_each(|v| verdict(*v));
             self.tell_discovery(&channels);
-            for asking in channels.accounts.try_iter() {
-                // Whoever asked and went away needs no answer.
-                asking.try_send(self.account()).unwrap_or_default();
+            for question in channels.questions.try_iter() {
+                self.answer(question);
             }
             batch.clear(BATCH_KEEP_BYTES);
             match channels.recycled.try_send(batch) {
@@ -85,6 +94,14 @@ impl Decoder {
             channels.spans.send(out).unwrap_or_default();
         }
         Ok(self.account())
+    }
+
+    /// Whoever asked and went away needs no answer.
+    fn answer(&self, question: Question) {
+        match question {
+            Question::Account(to) => to.try_send(self.account()).unwrap_or_default(),
+            Question::Seen(tgids, to) => to.try_send(self.seen(&tgids)).unwrap_or_default(),
+        }
     }
 
     /// The account so far.

@@ -151,6 +151,40 @@ impl Loaded {
         Ok(())
     }
 
+    /// Observes these processes from now on, or no more, whatever they were judged before; adopts
+    /// the open connections of those that are. One that cannot be changed does not keep the others
+    /// from it.
+    ///
+    /// # Errors
+    /// The first that was met.
+    pub fn change(&mut self, changes: &[(Tgid, bool)]) -> Result<()> {
+        let adopts = changes.iter().any(|(_, selected)| *selected);
+        if adopts {
+            self.set_adopting(true)?;
+        }
+        let changed: Vec<Result<()>> =
+            changes.iter().map(|(tgid, selected)| self.maps.change(*tgid, *selected)).collect();
+        if adopts {
+            if let Err(error) = self.listeners(None) {
+                debug!(error = format!("{error:#}"), "adoption waits for use");
+            }
+            self.set_adopting(false)?;
+        }
+        changed.into_iter().collect()
+    }
+
+    /// Asks about processes at exec, and when they listen on one of `ports`, from now on.
+    ///
+    /// # Errors
+    /// When the object has no global data, or the kernel refuses the ports.
+    pub fn ask(&mut self, exec: bool, ports: &Numbers) -> Result<()> {
+        self.maps.set_ports(ports)?;
+        let bss = self.skel.maps.bss_data.as_deref_mut().context("the object has no bss")?;
+        bss.judge_exec = exec.into();
+        bss.judge_ports = u8::from(!ports.is_empty());
+        Ok(())
+    }
+
     /// Lets `select` enter a process that may have connections, and adopts these.
     fn adopt(
         &mut self,
@@ -165,6 +199,15 @@ impl Loaded {
         }
         self.set_adopting(false)?;
         selected
+    }
+
+    /// Names of the programs that are attached.
+    pub fn programs(&self) -> Vec<String> {
+        programs::attached(&self.skel.progs, self.front_end)
+            .into_iter()
+            .filter(|program| program.autoload())
+            .map(|program| program.name().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// What the verifier looked at, by program; 0 on kernels that do not tell (before 5.16).

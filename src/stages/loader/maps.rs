@@ -1,6 +1,6 @@
 //! The kernel's tables as the rest of the agent uses them.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
 
 use super::misses::Programs;
@@ -61,19 +61,19 @@ impl KernelMaps {
     pub(super) fn enter_first(&self, tgid: Tgid, selected: bool) -> Result<()> {
         match self.enter(tgid, judged(selected), MapFlags::NO_EXIST) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            entered => entered.with_context(|| selection_of(tgid)),
+            entered => entered.with_context(|| entry_of(tgid)),
         }
     }
 
     /// Observes the process whatever it was judged before.
     pub(super) fn select(&self, tgid: Tgid) -> Result<()> {
-        self.enter(tgid, judged(true), MapFlags::ANY).with_context(|| selection_of(tgid))
+        self.enter(tgid, judged(true), MapFlags::ANY).with_context(|| entry_of(tgid))
     }
 
     /// Never observes the process, whatever else says.
     pub fn deny(&self, tgid: Tgid) -> Result<()> {
         self.enter(tgid, types::selection_state::SELECTION_DENIED, MapFlags::ANY)
-            .with_context(|| selection_of(tgid))
+            .with_context(|| entry_of(tgid))
     }
 
     /// Answers what the kernel asked at `since`: whether the process is observed.
@@ -82,7 +82,48 @@ impl KernelMaps {
         let value = types::judgement { since_ns: since.0, state, ..Default::default() };
         self.judged
             .update(&tgid.0.to_ne_bytes(), bytes_of(&value), MapFlags::ANY)
-            .with_context(|| format!("enter the judgement of tgid {}", tgid.0))
+            .with_context(|| format!("enter the judgement of tgid {}", tgid.0))?;
+        // What was asked may have been overwritten by `change`, which cannot look and write at once.
+        match self.selection_of(tgid)? {
+            Some(entry) if entry.since_ns < since.0 && is_final(&entry, !selected) => {
+                self.overwrite(tgid, &entry, selected)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Observes a process that was judged before, or observes it no more. One of which the kernel
+    /// asks just now stays as it is: the answer is under way, and by the same configuration.
+    pub(super) fn change(&self, tgid: Tgid, selected: bool) -> Result<()> {
+        match self.selection_of(tgid)? {
+            None if selected => self.enter_first(tgid, true),
+            None => Ok(()),
+            Some(entry) if is_final(&entry, !selected) || self.is_judged(tgid, &entry)? => {
+                self.overwrite(tgid, &entry, selected)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn selection_of(&self, tgid: Tgid) -> Result<Option<types::selection>> {
+        lookup(&self.selection, tgid).with_context(|| entry_of(tgid))
+    }
+
+    /// Whether user space has answered what the kernel asked.
+    fn is_judged(&self, tgid: Tgid, entry: &types::selection) -> Result<bool> {
+        let judged: Option<types::judgement> =
+            lookup(&self.judged, tgid).with_context(|| entry_of(tgid))?;
+        let pending = entry.state == types::selection_state::SELECTION_PENDING.0;
+        Ok(pending && judged.is_some_and(|judged| judged.since_ns == entry.since_ns))
+    }
+
+    fn overwrite(&self, tgid: Tgid, entry: &types::selection, selected: bool) -> Result<()> {
+        let entry = types::selection { state: judged(selected).0, ..*entry };
+        match self.selection.update(&tgid.0.to_ne_bytes(), bytes_of(&entry), MapFlags::EXIST) {
+            // It ended meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            written => written.with_context(|| entry_of(tgid)),
+        }
     }
 
     /// Takes back the answer to a process that ended. Not an error when there is none.
@@ -102,7 +143,7 @@ impl KernelMaps {
         self.selection.update(&tgid.0.to_ne_bytes(), bytes_of(&value), flags)
     }
 
-    /// Fills the bitmap of ports that a selector asks for.
+    /// Fills the bitmap of ports that a selector asks for, over what was in it.
     pub(super) fn set_ports(&self, ports: &Numbers) -> Result<()> {
         let mut words = vec![0u64; types::event_limit::PORT_BITMAP_WORDS.0 as usize];
         for port in ports.ranges().iter().flat_map(|(first, last)| *first..=*last) {
@@ -110,7 +151,7 @@ impl KernelMaps {
                 *word |= 1 << (port & 63);
             }
         }
-        for (index, word) in (0u32..).zip(words).filter(|(_, word)| *word != 0) {
+        for (index, word) in (0u32..).zip(words) {
             self.ports
                 .update(&index.to_ne_bytes(), &word.to_ne_bytes(), MapFlags::ANY)
                 .context("fill the port bitmap")?;
@@ -194,8 +235,21 @@ fn judged(selected: bool) -> types::selection_state {
     }
 }
 
-fn selection_of(tgid: Tgid) -> String {
+fn entry_of(tgid: Tgid) -> String {
     format!("enter tgid {} into the selection table", tgid.0)
+}
+
+/// Whether an entry says for good that the process is observed (`selected`), or that it is not.
+fn is_final(entry: &types::selection, selected: bool) -> bool {
+    entry.state == judged(selected).0
+}
+
+/// The entry of a process in one of the tables.
+fn lookup<T: plain::Plain + Default>(map: &MapHandle, tgid: Tgid) -> Result<Option<T>> {
+    let Some(bytes) = map.lookup(&tgid.0.to_ne_bytes(), MapFlags::ANY)? else { return Ok(None) };
+    let mut value = T::default();
+    plain::copy_from_bytes(&mut value, &bytes).map_err(|_| anyhow!("an entry is cut short"))?;
+    Ok(Some(value))
 }
 
 // SAFETY: integers without padding (-Wpadded), any bit pattern is valid.

@@ -1,3 +1,5 @@
+mod reload;
+
 use super::*;
 use crate::model::selector::{Criterion, Pattern, Selector};
 
