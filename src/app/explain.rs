@@ -201,7 +201,8 @@ pub fn ask(folder: &Path, asked: &str) -> Result<Vec<(u32, Answer)>> {
         };
         let pid = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or_default();
         let answer = put(client, asked);
-        answers.push((pid, answer.with_context(|| format!("ask the agent at {}", path.display()))?));
+        answers
+            .push((pid, answer.with_context(|| format!("ask the agent at {}", path.display()))?));
     }
     Ok(answers)
 }

@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::abi::RawBatch;
 use crate::config::Fault;
-use crate::model::batch::SpanBatch;
 use crate::discovery::{self, Request};
+use crate::model::batch::SpanBatch;
 use crate::model::process::LoaderOrder;
 use crate::stages::decoder::Question;
 use crate::stages::decorator::Output;

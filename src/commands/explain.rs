@@ -30,10 +30,8 @@ pub(super) fn run(asked: &Asked, config: &Config, json: bool, offline: bool) -> 
         true => Vec::new(),
         false => app::ask(&config.agent.runtime_dir, &asked.to_string())?,
     };
-    let mut reports: Vec<Report> = agents
-        .into_iter()
-        .map(|(agent, answer)| Report { agent: Some(agent), answer })
-        .collect();
+    let mut reports: Vec<Report> =
+        agents.into_iter().map(|(agent, answer)| Report { agent: Some(agent), answer }).collect();
     if reports.is_empty() {
         reports.push(Report { agent: None, answer: without_agent(asked, config)? });
     }

@@ -291,7 +291,8 @@ impl Discovery {
         sets: impl Fn(&Refinement) -> bool,
     ) -> Reason {
         let selector = || {
-            let setting = self.selectors.matching(known).filter(|(_, s)| sets(&s.refinement)).last();
+            let setting =
+                self.selectors.matching(known).filter(|(_, s)| sets(&s.refinement)).last();
             match (setting, process.after) {
                 (Some((_, selector)), _) => selector.name.clone(),
                 (None, Some(_)) => "a selector of its parent".to_owned(),

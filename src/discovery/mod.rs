@@ -54,8 +54,7 @@ struct Process {
     refinement: Refinement,
     /// The selector that this comes from, by number.
     by: Option<usize>,
-    /// The process that it has its selection from; `None` = a selector matches it, or matched what
-    /// it was before.
+    /// The observed process that it comes from, if any.
     after: Option<Tgid>,
     /// It was found by looking around: what its own record says of it is better.
     found: bool,
@@ -235,8 +234,7 @@ impl Discovery {
         let before = self.processes.remove(&tgid).unwrap_or_default();
         let inherits = before.is_selected();
         // What is selected stays so, whatever it becomes, unless that is excluded.
-        let process =
-            Process { ns_tgid, exe, service: None, told: None, found: false, ..before };
+        let process = Process { ns_tgid, exe, service: None, told: None, found: false, ..before };
         let selected = self.judge(&process, inherits);
         self.remember(tgid, process);
         self.decide(selected, tgid, at, &image, false);
@@ -412,7 +410,7 @@ impl Discovery {
         if self.selectors.judge(&known) == Choice::Chosen {
             let by = self.selectors.matching(&known).last().map(|(i, _)| i);
             let refinement = self.selectors.refinement(&known);
-            (process.refinement, process.by, process.after) = (refinement, by, None);
+            (process.refinement, process.by) = (refinement, by);
         }
         let Process { ns_tgid, exe, refinement, .. } = process;
         let told = process.told.get_or_insert_with(|| Told::by(*ns_tgid, image));

@@ -108,8 +108,7 @@ impl Discovery {
             };
             let parent_is_there = was.after.is_some_and(|parent| before.contains_key(&parent));
             let old_list = if first { old } else { &self.selectors };
-            let itself = was.after.is_none()
-                && old_list.judge(&was.known()) == Choice::Chosen;
+            let itself = old_list.judge(&was.known()) == Choice::Chosen;
             if parent_is_there || itself {
                 continue;
             }
@@ -171,7 +170,13 @@ impl Discovery {
         for (tgid, _) in &plan.detaches {
             let threads = ThreadModel::default();
             let since = ktime_now();
-            channels.tell(Some(ProcessFact { tgid: *tgid, since, service: None, threads, left: true }));
+            channels.tell(Some(ProcessFact {
+                tgid: *tgid,
+                since,
+                service: None,
+                threads,
+                left: true,
+            }));
         }
     }
 }

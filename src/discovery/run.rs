@@ -5,9 +5,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
 use super::explain::{Asked, Explanation};
 use super::{Decision, Discovery};
-use crate::model::process::{
-    LoaderOrder, ProcessFact, ProcessRecord, Surroundings,
-};
+use crate::model::process::{LoaderOrder, ProcessFact, ProcessRecord, Surroundings};
 use crate::model::selector::Selectors;
 
 /// What discovery's thread is connected to. All bounded.

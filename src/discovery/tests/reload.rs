@@ -93,10 +93,8 @@ fn reload(d: &mut Discovery, include: Vec<Selector>, looks: [Surroundings; 2]) -
         drop(channels);
         told = kernel.join().unwrap();
     });
-    told.facts = facts
-        .try_iter()
-        .map(|f| (f.tgid.0, f.service.map(|s| s.name.clone()), f.left))
-        .collect();
+    told.facts =
+        facts.try_iter().map(|f| (f.tgid.0, f.service.map(|s| s.name.clone()), f.left)).collect();
     told
 }
 
