@@ -6,8 +6,8 @@
 
 mod facts;
 mod identity;
+mod language;
 mod procfs;
-mod runtime;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +26,8 @@ use crate::model::selector::{Choice, Numbers, Refinement, Selectors};
 use crate::telemetry::{Counter, Counters};
 use facts::Known;
 pub use identity::HostFacts;
+pub use language::Language;
+use language::Languages;
 pub use procfs::listeners_from_proc;
 
 /// Processes that are remembered at most; beyond, a process is refused and counted.
@@ -55,6 +57,7 @@ pub struct Discovery {
     /// Ports that a selector asks for.
     ports: Numbers,
     host: HostFacts,
+    languages: Languages,
     processes: HashMap<Tgid, Process>,
     /// Decisions not handed out yet.
     decisions: Vec<Decision>,
@@ -73,8 +76,8 @@ pub struct Decision {
 }
 
 impl Process {
-    fn known(&self) -> Known<'_> {
-        Known::new(self.ns_tgid, &self.exe, &self.ports)
+    fn known<'a>(&'a self, languages: &'a Languages) -> Known<'a> {
+        Known::new(self.ns_tgid, &self.exe, &self.ports, languages)
     }
 
     fn listens_on(&mut self, port: u16) {
@@ -91,11 +94,18 @@ impl Discovery {
             ports: selectors.ports(),
             selectors,
             host,
+            languages: Languages::new(Arc::clone(&counters)),
             processes: HashMap::new(),
             decisions: Vec::new(),
             masters: Vec::new(),
             counters,
         }
+    }
+
+    /// Leaves the language of executables alone whose paths begin so: it is `generic`.
+    pub fn without_languages_below(mut self, paths: Vec<String>) -> Self {
+        self.languages.excluded = paths;
+        self
     }
 
     /// Judges everything that was there before the agent. Children of a selected process are
@@ -314,10 +324,12 @@ impl Discovery {
 
     /// The same; one that nothing matches has what it `inherits`.
     fn judge(&self, process: &Process, inherits: bool) -> bool {
-        match self.selectors.judge(&process.known()) {
+        match self.selectors.judge(&process.known(&self.languages)) {
             Choice::Excluded(_) => false,
             // Nothing but spans goes out yet.
-            Choice::Chosen => self.selectors.refinement(&process.known()).traces != Some(false),
+            Choice::Chosen => {
+                self.selectors.refinement(&process.known(&self.languages)).traces != Some(false)
+            }
             Choice::Unmatched => inherits,
         }
     }
@@ -361,20 +373,20 @@ impl Discovery {
     /// which was counted.
     fn chosen(&mut self, tgid: Tgid, since: KtimeNs, image: &ProcessImage) -> Option<ProcessFact> {
         let process = self.processes.get_mut(&tgid)?;
-        if self.selectors.judge(&process.known()) == Choice::Chosen {
-            process.refinement = self.selectors.refinement(&process.known());
+        if self.selectors.judge(&process.known(&self.languages)) == Choice::Chosen {
+            process.refinement = self.selectors.refinement(&process.known(&self.languages));
         }
-        let runtime = runtime::of_executable(process.ns_tgid, &process.exe);
+        let verdict = self.languages.of(process.ns_tgid, &process.exe);
         let service = identity::service_of(
             &self.host,
             &process.refinement,
             process.ns_tgid,
             &process.exe,
             image,
-            runtime.language(),
+            verdict.language.word(),
         );
         process.selected = true;
-        Some(ProcessFact { tgid, since, service: Some(service), threads: runtime.threads() })
+        Some(ProcessFact { tgid, since, service: Some(service), threads: verdict.threads })
     }
 
     fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {
