@@ -48,6 +48,8 @@ struct Process {
     refinement: Refinement,
     /// It was found by looking around: what its own record says of it is better.
     found: bool,
+    /// What the decoder was told of it.
+    language: Language,
 }
 
 /// The judge. Pure but for reads of `/proc`.
@@ -232,7 +234,8 @@ impl Discovery {
         self.remember(tgid, process);
         if known {
             // The kernel may have asked before it heard of the selection.
-            self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
+            let fact = self.told_anew(tgid, at, &image);
+            self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, fact);
         } else {
             self.decide(selected, tgid, at, &image, true);
             if selected {
@@ -386,7 +389,15 @@ impl Discovery {
             verdict.language.word(),
         );
         process.selected = true;
+        process.language = verdict.language;
         Some(ProcessFact { tgid, since, service: Some(service), threads: verdict.threads })
+    }
+
+    /// The same of one that was told already, if it has loaded the runtime of another language since.
+    fn told_anew(&mut self, tgid: Tgid, at: KtimeNs, image: &ProcessImage) -> Option<ProcessFact> {
+        let process = self.processes.get(&tgid)?;
+        let verdict = self.languages.of(process.ns_tgid, &process.exe);
+        (verdict.language != process.language).then(|| self.chosen(tgid, at, image))?
     }
 
     fn refuse(&mut self, tgid: Tgid, since: KtimeNs) {

@@ -6,6 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use obi::model::ids::{KtimeNs, Tgid};
+use obi::model::process::{ProcessEvent, ProcessImage, ProcessRecord};
+
 use crate::{Judge, Scratch, bounded};
 
 #[test]
@@ -119,6 +122,30 @@ fn a_process_is_of_the_runtime_that_it_has_loaded_although_its_executable_is_del
     }
     // What was loaded is not remembered with the executable.
     assert_eq!((judge.examined(), judge.known()), (1, 4));
+}
+
+#[test]
+fn who_loads_a_runtime_before_it_listens_is_told_anew() {
+    let scratch = Scratch::new();
+    let Some(program) = compiled(&scratch, "launcher", LAUNCHER, &["-ldl"]) else { return };
+    let library = compiled(&scratch, "libjvm.so", "int f;", &["-shared", "-fPIC"]).unwrap();
+    let mut launched = Launched::start(&program, Some(&library));
+    let mut judge = Judge::new();
+    let id = launched.0.id();
+    assert_eq!(judge.fact(id, &program).service.unwrap().language, "generic");
+    let mut listens = |at, port| {
+        let image = ProcessImage::default();
+        let (at, tgid) = (KtimeNs(at), Tgid(id));
+        let record = ProcessRecord::Listen { at, tgid, ns_tgid: id, port, image };
+        let [decision] = judge.discovery.on_record(record).try_into().unwrap();
+        let event = ProcessEvent::Selected { tgid, ns_tgid: id, since: at, adopt: false };
+        assert_eq!(decision.event, Some(event));
+        decision.fact.map(|fact| (fact.since.0, fact.service.unwrap().language))
+    };
+    assert_eq!(listens(2, 80), None);
+    launched.load();
+    assert_eq!(listens(3, 81), Some((3, "java")));
+    assert_eq!(listens(4, 82), None);
 }
 
 #[test]
