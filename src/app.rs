@@ -137,6 +137,7 @@ pub fn load_config(config: &Config) -> LoadConfig {
 pub fn new_discovery(config: &Config, counters: Arc<Counters>) -> Discovery {
     let host = HostFacts::read(config.resource_attributes.clone());
     Discovery::new(config.selection.clone(), host, counters)
+        .without_languages_below(config.excluded_system_paths.clone())
 }
 
 /// Judges what is there, enters it into the kernel's table, and adopts open connections. The

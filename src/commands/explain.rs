@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -9,8 +10,9 @@ use serde::Serialize;
 use super::print;
 use crate::app::{self, Answer, Explained};
 use crate::config::Config;
-use crate::discovery::{self, Asked, Explanation, HostFacts, Judged};
+use crate::discovery::{Asked, Explanation, Judged};
 use crate::stages::decoder::Seen;
+use crate::telemetry::Counters;
 
 /// Characters of a criterion's pattern that are shown behind what a process has instead.
 const WANTED_MAX: usize = 60;
@@ -46,8 +48,8 @@ pub(super) fn run(asked: &Asked, config: &Config, json: bool, offline: bool) -> 
 }
 
 fn without_agent(asked: &Asked, config: &Config) -> Result<Answer> {
-    let host = HostFacts::read(config.resource_attributes.clone());
-    let (explanations, more) = discovery::offline(config.selection.clone(), host, asked)?;
+    let discovery = app::new_discovery(config, Arc::new(Counters::default()));
+    let (explanations, more) = discovery.explain_offline(asked)?;
     let explained =
         explanations.into_iter().map(|selection| Explained { selection, seen: Seen::default() });
     Ok(Answer { processes: explained.collect(), more, ..Answer::default() })

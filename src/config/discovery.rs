@@ -4,8 +4,8 @@ use super::glob::{glob, regex};
 use super::key::Key;
 use super::keys::{
     AUTO_TARGET_EXE, AUTO_TARGET_LANGUAGE, DEFAULT_EXCLUDE_INSTRUMENT, DEFAULT_EXCLUDE_SERVICES,
-    EXCLUDE_INSTRUMENT, EXCLUDE_SERVICES, EXECUTABLE_PATH, INSTRUMENT, OPEN_PORT, SERVICE_NAME,
-    SERVICE_NAMESPACE, SERVICES, TARGET_PIDS,
+    EXCLUDE_INSTRUMENT, EXCLUDE_SERVICES, EXCLUDED_SYSTEM_PATHS, EXECUTABLE_PATH, INSTRUMENT,
+    OPEN_PORT, SERVICE_NAME, SERVICE_NAMESPACE, SERVICES, TARGET_PIDS,
 };
 use super::layers::Settings;
 use super::notice::{Notice, NoticeKind, Problem};
@@ -52,6 +52,14 @@ pub(super) fn read(
     include.extend(plain);
     notices.extend(left_aside(settings, by_regex));
     (!include.is_empty()).then_some(Selectors { include, exclude })
+}
+
+/// Beginnings of paths of executables whose language is not looked for.
+pub(super) fn excluded_system_paths(settings: &Settings) -> Vec<String> {
+    match settings.get(&EXCLUDED_SYSTEM_PATHS) {
+        Some(Value::List(paths)) => paths.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// What the settings outside of `discovery` choose.

@@ -53,6 +53,8 @@ pub struct Config {
     pub agent: AgentConfig,
     /// Which processes are observed.
     pub selection: Selectors,
+    /// Beginnings of paths of executables whose language is not looked for.
+    pub excluded_system_paths: Vec<String>,
     /// The kernel side.
     pub ebpf: EbpfConfig,
     /// Where spans are sent; `None` = nowhere.
@@ -210,6 +212,7 @@ impl Settled {
         let mut config = Config {
             agent: AgentConfig::read(settings, notices),
             selection: selection.unwrap_or_default(),
+            excluded_system_paths: discovery::excluded_system_paths(settings),
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, problems),
             resource_attributes: traces::read_resource_attributes(settings),

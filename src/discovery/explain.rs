@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Known;
 use super::identity::{Named, Rule, Told, base_name};
-use super::{Discovery, HostFacts, Process, listeners_from_proc, procfs};
+use super::{Discovery, Process, listeners_from_proc, procfs};
 use crate::model::ids::Tgid;
 use crate::model::process::{ProcessImage, Surroundings, TaskFact};
-use crate::model::selector::{Choice, Facts as _, Refinement, Selector, Selectors};
-use crate::telemetry::Counters;
+use crate::model::selector::{Choice, Facts as _, Refinement, Selector};
 
 /// Processes that one answer explains; the others are counted.
 const EXPLAINED_MAX: usize = 16;
@@ -137,25 +135,20 @@ pub struct Reason {
     pub from: String,
 }
 
-/// The same without an agent that runs: what `selectors` would choose.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn offline(
-    selectors: Selectors,
-    host: HostFacts,
-    asked: &Asked,
-) -> Result<(Vec<Explanation>, usize)> {
-    let mut discovery = Discovery::new(selectors, host, Arc::new(Counters::default()));
-    let tasks = procfs::tasks()?;
-    let listeners = listeners_from_proc(&tasks);
-    discovery.survey(&tasks, &listeners);
-    discovery.choose(&tasks);
-    let around = Surroundings { tasks, listeners: Some(listeners) };
-    Ok(discovery.explain_among(asked, around))
-}
-
 impl Discovery {
+    /// The same without an agent that runs: what the selectors would choose.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn explain_offline(mut self, asked: &Asked) -> Result<(Vec<Explanation>, usize)> {
+        let tasks = procfs::tasks()?;
+        let listeners = listeners_from_proc(&tasks);
+        self.survey(&tasks, &listeners);
+        self.choose(&tasks);
+        let around = Surroundings { tasks, listeners: Some(listeners) };
+        Ok(self.explain_among(asked, around))
+    }
+
     /// What there is to say of the processes that are `asked` for, and how many more there are.
     pub(super) fn explain(
         &self,
@@ -200,7 +193,7 @@ impl Discovery {
             exe: procfs::executable(task.ns_tgid).unwrap_or_default(),
             ..Process::default()
         });
-        let known = Known::new(process.ns_tgid, &process.exe, &ports);
+        let known = Known::new(process.ns_tgid, &process.exe, &ports, &self.languages);
         let judged = |selector: &Selector| Judged {
             selector: selector.shown(),
             fails: selector.first_failing(&known).map(|criterion| Failing {

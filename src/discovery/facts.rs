@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::{procfs, runtime};
+use super::language::Languages;
+use super::procfs;
 use crate::model::selector::Facts;
 
 /// A process that is judged.
@@ -16,12 +17,18 @@ pub(super) struct Known<'a> {
     /// Ports it listens on, as far as a selector asks for them.
     pub(super) ports: &'a [u16],
     args: OnceCell<String>,
+    languages: &'a Languages,
     language: OnceCell<&'static str>,
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(ns_tgid: u32, exe: &'a str, ports: &'a [u16]) -> Self {
-        Self { ns_tgid, exe, ports, args: OnceCell::new(), language: OnceCell::new() }
+    pub(super) fn new(
+        ns_tgid: u32,
+        exe: &'a str,
+        ports: &'a [u16],
+        languages: &'a Languages,
+    ) -> Self {
+        Self { ns_tgid, exe, ports, args: OnceCell::new(), languages, language: OnceCell::new() }
     }
 }
 
@@ -39,7 +46,7 @@ impl Facts for Known<'_> {
     }
 
     fn language(&self) -> &str {
-        self.language.get_or_init(|| runtime::of_executable(self.ns_tgid, self.exe).language())
+        self.language.get_or_init(|| self.languages.of(self.ns_tgid, self.exe).language.word())
     }
 
     fn ports(&self) -> &[u16] {

@@ -38,7 +38,7 @@ impl Discovery {
             return;
         }
         let Some(process) = self.processes.get(&tgid) else { return };
-        let known = process.known();
+        let known = process.known(&self.languages);
         let selectors = &self.selectors.include;
         let matches = |i: &usize| {
             selectors.get(*i).is_some_and(|selector| selector.first_failing(&known).is_none())
@@ -60,7 +60,7 @@ impl Discovery {
     /// hold, and among these the one whose next criterion is the most similar.
     fn nearest(&self, selector: &Selector) -> Option<String> {
         let likeness = |(tgid, process): (&Tgid, &super::Process)| {
-            let known = process.known();
+            let known = process.known(&self.languages);
             let failing = selector.first_failing(&known)?;
             let held = selector.criteria.iter().filter(|c| c.holds(&known)).count();
             let found = failing.found(&known);

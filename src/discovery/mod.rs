@@ -8,11 +8,11 @@ mod explain;
 mod facts;
 mod first;
 mod identity;
+mod language;
 mod procfs;
 mod relatives;
 mod reload;
 mod run;
-mod runtime;
 
 #[cfg(test)]
 mod tests;
@@ -28,10 +28,12 @@ use crate::model::process::{
 use crate::model::selector::{Choice, Numbers, Refinement, Selectors};
 use crate::model::service::Service;
 use crate::telemetry::{Counter, Counters};
-pub use explain::{Asked, Explanation, Failing, Judged, Reason, offline};
+pub use explain::{Asked, Explanation, Failing, Judged, Reason};
 use facts::Known;
 pub use identity::HostFacts;
 use identity::{Named, Told};
+pub use language::Language;
+use language::Languages;
 pub use procfs::listeners_from_proc;
 use relatives::{ancestors, workers};
 pub use run::{Channels, Request};
@@ -48,6 +50,8 @@ struct Process {
     ports: Vec<u16>,
     /// It is observed, under this identity.
     service: Option<Arc<Service>>,
+    /// Whether its threads tell which request they work on.
+    threads: ThreadModel,
     /// What it said of itself when it was first selected.
     told: Option<Told>,
     /// What the selectors say of it, or of the process that it has its selection from.
@@ -69,6 +73,7 @@ pub struct Discovery {
     /// Ports that a selector asks for.
     ports: Numbers,
     host: HostFacts,
+    languages: Languages,
     processes: HashMap<Tgid, Process>,
     /// Decisions not handed out yet.
     decisions: Vec<Decision>,
@@ -87,8 +92,8 @@ pub struct Decision {
 }
 
 impl Process {
-    fn known(&self) -> Known<'_> {
-        Known::new(self.ns_tgid, &self.exe, &self.ports)
+    fn known<'a>(&'a self, languages: &'a Languages) -> Known<'a> {
+        Known::new(self.ns_tgid, &self.exe, &self.ports, languages)
     }
 
     fn is_selected(&self) -> bool {
@@ -110,11 +115,18 @@ impl Discovery {
             unmatched: (0..selectors.include.len()).collect(),
             selectors,
             host,
+            languages: Languages::new(Arc::clone(&counters)),
             processes: HashMap::new(),
             decisions: Vec::new(),
             masters: Vec::new(),
             counters,
         }
+    }
+
+    /// Leaves the language of executables alone whose paths begin so: it is `generic`.
+    pub fn without_languages_below(mut self, paths: Vec<String>) -> Self {
+        self.languages.excluded = paths;
+        self
     }
 
     /// Judges everything that was there before the agent. Children of a selected process are
@@ -274,7 +286,8 @@ impl Discovery {
         self.remember(tgid, process);
         if known {
             // The kernel may have asked before it heard of the selection.
-            self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, None);
+            let fact = self.fact_of_another_language(tgid, at, &image);
+            self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, fact);
         } else {
             self.decide(selected, tgid, at, &image, true);
             if selected {
@@ -367,10 +380,11 @@ impl Discovery {
 
     /// The same; one that nothing matches has what it `inherits`.
     fn judge(&self, process: &Process, inherits: bool) -> bool {
-        match self.selectors.judge(&process.known()) {
+        let known = process.known(&self.languages);
+        match self.selectors.judge(&known) {
             Choice::Excluded(_) => false,
             // Nothing but spans goes out yet.
-            Choice::Chosen => self.selectors.refinement(&process.known()).traces != Some(false),
+            Choice::Chosen => self.selectors.refinement(&known).traces != Some(false),
             Choice::Unmatched => inherits,
         }
     }
@@ -406,7 +420,7 @@ impl Discovery {
     /// another. `false` when the table was full, which was counted.
     fn select(&mut self, tgid: Tgid, image: &ProcessImage) -> bool {
         let Some(process) = self.processes.get_mut(&tgid) else { return false };
-        let known = process.known();
+        let known = process.known(&self.languages);
         if self.selectors.judge(&known) == Choice::Chosen {
             let by = self.selectors.matching(&known).last().map(|(i, _)| i);
             let refinement = self.selectors.refinement(&known);
@@ -414,9 +428,10 @@ impl Discovery {
         }
         let Process { ns_tgid, exe, refinement, .. } = process;
         let told = process.told.get_or_insert_with(|| Told::by(*ns_tgid, image));
-        let language = runtime::of_executable(*ns_tgid, exe).language();
+        let verdict = self.languages.of(*ns_tgid, exe);
         let named = Named::by(&self.host, refinement, exe, told);
-        process.service = Some(Arc::new(named.service(&self.host, *ns_tgid, language)));
+        let service = named.service(&self.host, *ns_tgid, verdict.language.word());
+        (process.service, process.threads) = (Some(Arc::new(service)), verdict.threads);
         self.tell_matched(tgid);
         true
     }
@@ -424,9 +439,21 @@ impl Discovery {
     /// What the decoder is told of a process that is selected.
     fn fact(&self, tgid: Tgid, since: KtimeNs) -> Option<ProcessFact> {
         let process = self.processes.get(&tgid)?;
-        let service = process.service.clone();
-        let threads = runtime::of_executable(process.ns_tgid, &process.exe).threads();
+        let (service, threads) = (process.service.clone(), process.threads);
         Some(ProcessFact { tgid, since, service, threads, left: false })
+    }
+
+    /// The same of one that was told already, if it has loaded the runtime of another language since.
+    fn fact_of_another_language(
+        &mut self,
+        tgid: Tgid,
+        at: KtimeNs,
+        image: &ProcessImage,
+    ) -> Option<ProcessFact> {
+        let process = self.processes.get(&tgid)?;
+        let language = self.languages.of(process.ns_tgid, &process.exe).language.word();
+        let another = process.service.as_ref().is_some_and(|s| s.language != language);
+        (another && self.select(tgid, image)).then(|| self.fact(tgid, at))?
     }
 
     fn answer_selected(&mut self, tgid: Tgid, since: KtimeNs, adopt: bool) {

@@ -108,7 +108,7 @@ impl Discovery {
             };
             let parent_is_there = was.after.is_some_and(|parent| before.contains_key(&parent));
             let old_list = if first { old } else { &self.selectors };
-            let itself = old_list.judge(&was.known()) == Choice::Chosen;
+            let itself = old_list.judge(&was.known(&self.languages)) == Choice::Chosen;
             if parent_is_there || itself {
                 continue;
             }

@@ -47,6 +47,12 @@ counters! {
     DiscoveryProcessesFull = "discovery_processes_refused" / "table_full",
     /// Processes, there at the start, whose executable could not be seen.
     DiscoveryProcessesHidden = "discovery_processes_hidden",
+    /// Executables that were examined for their language.
+    DiscoveryExecutablesExamined = "discovery_executables_examined",
+    /// Times an executable had been examined before.
+    DiscoveryExecutablesKnown = "discovery_executables_known",
+    /// Executables that made room for others; they are examined anew when they run again.
+    DiscoveryExecutablesForgotten = "discovery_executables_forgotten",
     /// Processes whose judgement found no room in the kernel's table: they stay pending.
     LoaderJudgementsFailed = "loader_judgements_failed",
 

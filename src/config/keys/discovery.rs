@@ -107,6 +107,14 @@ pub(in crate::config) const DEFAULT_EXCLUDE_SERVICES: Key = Key::new(
 .deprecated("discovery.default_exclude_instrument")
 .live();
 
+pub(in crate::config) const EXCLUDED_SYSTEM_PATHS: Key = Key::new(
+    "discovery.excluded_linux_system_paths",
+    Kind::List,
+    "[/lib/systemd/, /usr/lib/systemd/, /usr/libexec/, /sbin/, /usr/sbin/]",
+    "Beginnings of paths of executables whose language is not looked for.",
+)
+.acted();
+
 pub(super) const KEYS: &[Key] = &[
     INSTRUMENT,
     EXCLUDE_INSTRUMENT,
@@ -190,10 +198,5 @@ pub(super) const KEYS: &[Key] = &[
         "How long a Java process may start before its routes are looked for.",
     )
     .vars(&["OTEL_EBPF_JAVA_ROUTE_HARVEST_DELAY"]),
-    Key::new(
-        "discovery.excluded_linux_system_paths",
-        Kind::List,
-        "[/lib/systemd/, /usr/lib/systemd/, /usr/libexec/, /sbin/, /usr/sbin/]",
-        "Beginnings of paths of executables whose language is not looked for.",
-    ),
+    EXCLUDED_SYSTEM_PATHS,
 ];

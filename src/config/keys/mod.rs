@@ -21,7 +21,7 @@ pub(super) use agent::{
 };
 pub(super) use discovery::{
     DEFAULT_EXCLUDE_INSTRUMENT, DEFAULT_EXCLUDE_SERVICES, EXCLUDE_INSTRUMENT, EXCLUDE_SERVICES,
-    INSTRUMENT, SERVICES,
+    EXCLUDED_SYSTEM_PATHS, INSTRUMENT, SERVICES,
 };
 pub(super) use ebpf::FRONT_END;
 pub(super) use export::{

@@ -21,6 +21,7 @@
 mod clients;
 mod common;
 mod full;
+mod languages;
 mod sites;
 
 use std::collections::HashMap;
