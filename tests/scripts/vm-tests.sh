@@ -15,7 +15,7 @@ host=$1
 shift
 for pair in $FRONT_ENDS; do
 	export OBI_FRONT_ENDS=$pair OTEL_EBPF_BPF_FRONT_END=${pair%=*}
-	run host "${pair#*=}" "$host" conversation every_system_call vm::clock
+	run host "${pair#*=}" "$host" conversation every_system_call vm::clock reload::a_file explain::an_
 done
 unset OBI_FRONT_ENDS OTEL_EBPF_BPF_FRONT_END
 for binary in "$@"; do
