@@ -364,7 +364,8 @@ impl Pipeline {
         };
         let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(counters), max);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
-        let decorator = Decorator::new(Arc::clone(counters));
+        let decorator = Decorator::new(Arc::clone(counters))
+            .without_own_exporters(config.exclude_otel_instrumented);
         let outputs = wires::outputs(&exporters, config.agent.fault);
         Ok(Self {
             decoder: stage("decoder", move || {

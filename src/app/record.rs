@@ -107,7 +107,8 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
     let exporters = exporter::spawn(config, super::stdout()?, &spares)?;
     let outputs = wires::blocking_outputs(&exporters);
     let (spans, decorated) = bounded::<SpanBatch>(BATCHES_MAX);
-    let decorator = Decorator::new(Arc::clone(&counters));
+    let decorator = Decorator::new(Arc::clone(&counters))
+        .without_own_exporters(config.exclude_otel_instrumented);
     let decorator = stage("decorator", move || {
         decorator.run(&decorated, outputs);
         Ok(())

@@ -106,6 +106,9 @@ fn process(e: &Explanation) -> String {
     row("libraries", &or(&e.libraries.join(", "), "none that matters to tracing"));
     row("listens on", &or(&ports.join(", "), "no TCP port"));
     row("observed", &format!("{}: {}", if e.observed { "yes" } else { "no" }, e.because));
+    if e.exports_traces {
+        row("left out", "its spans: it exports its own (exclude_otel_instrumented_services)");
+    }
     row("name", &format!("{} (by {})", e.name.value, e.name.from));
     match e.namespace.value.as_str() {
         "" => row("namespace", "none"),

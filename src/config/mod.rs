@@ -38,7 +38,7 @@ pub use source::{Change, Source};
 pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
 pub use value::without_userinfo;
 
-use keys::{OTLP_ENDPOINT, TRACE_PRINTER};
+use keys::{EXCLUDE_OTEL_INSTRUMENTED, OTLP_ENDPOINT, TRACE_PRINTER};
 use layers::{Remarks, Setting, Settings};
 use value::Value;
 
@@ -55,6 +55,8 @@ pub struct Config {
     pub selection: Selectors,
     /// Beginnings of paths of executables whose language is not looked for.
     pub excluded_system_paths: Vec<String>,
+    /// Whether spans of a process are left out that exports traces by itself.
+    pub exclude_otel_instrumented: bool,
     /// The kernel side.
     pub ebpf: EbpfConfig,
     /// Where spans are sent; `None` = nowhere.
@@ -213,6 +215,7 @@ impl Settled {
             agent: AgentConfig::read(settings, notices),
             selection: selection.unwrap_or_default(),
             excluded_system_paths: discovery::excluded_system_paths(settings),
+            exclude_otel_instrumented: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED),
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, problems),
             resource_attributes: traces::read_resource_attributes(settings),

@@ -96,6 +96,8 @@ pub struct Explanation {
     pub observed: bool,
     /// Why, or why not: a sentence.
     pub because: String,
+    /// Its spans are left out: it was seen to export traces by itself.
+    pub exports_traces: bool,
     /// What each selector says.
     pub selectors: Vec<Judged>,
     /// What each exclusion says.
@@ -223,6 +225,7 @@ impl Discovery {
             libraries: procfs::libraries(process.ns_tgid),
             observed,
             because: self.because(&process, &known),
+            exports_traces: process.service.as_ref().is_some_and(|s| s.exports.traces()),
             selectors: self.selectors.include.iter().map(judged).collect(),
             exclusions: self.selectors.exclude.iter().map(judged).collect(),
             name,

@@ -1,6 +1,9 @@
 //! Who a span belongs to.
 
-/// Identity of one process as telemetry sees it. Immutable once published.
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Identity of one process as telemetry sees it. Immutable once published, but for what the process
+/// is seen to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// `service.name`.
@@ -17,7 +20,42 @@ pub struct Service {
     pub host_id: String,
     /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`), in order; a later one wins.
     pub extra: Vec<(String, String)>,
+    /// What it exports by itself.
+    pub exports: OwnExports,
 }
+
+/// Signals that a process was seen to export over OTLP by itself. Sticky. Says nothing of who the
+/// process is, so that any two are equal.
+#[derive(Debug, Default)]
+pub struct OwnExports {
+    traces: AtomicBool,
+}
+
+impl OwnExports {
+    /// Whether it exports traces.
+    pub fn traces(&self) -> bool {
+        self.traces.load(Ordering::Relaxed)
+    }
+
+    /// It exports traces. `true` = that is new.
+    pub fn saw_traces(&self) -> bool {
+        !self.traces.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Clone for OwnExports {
+    fn clone(&self) -> Self {
+        Self { traces: AtomicBool::new(self.traces()) }
+    }
+}
+
+impl PartialEq for OwnExports {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for OwnExports {}
 
 /// `k=v,k=v` with blanks around keys and values cut; entries with an empty key or value are
 /// skipped. The form of `OTEL_RESOURCE_ATTRIBUTES`, whoever's environment it stands in.

@@ -181,11 +181,13 @@ counters! {
     /// Verdicts sent to the kernel.
     Verdicts = "decoder_verdicts",
 
-    // Decorator: spans. in = out + in flight.
+    // Decorator: spans. in = out + dropped.
     /// Spans taken from the decoder.
     DecoratorSpansIn = "decorator_spans_in",
     /// Spans handed to the exporters.
     DecoratorSpansOut = "decorator_spans_out",
+    /// Spans of a process that exports traces by itself.
+    SpansOfOwnExporter = "decorator_spans_dropped" / "exported_by_the_service",
 }
 
 /// All counters, shared by the stages that add to them and the endpoints that read them.

@@ -30,6 +30,7 @@ mod loss;
 mod matrix;
 mod namespaces;
 mod oracle;
+mod own_exports;
 mod parents;
 mod races;
 mod reach;

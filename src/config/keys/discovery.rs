@@ -115,6 +115,15 @@ pub(in crate::config) const EXCLUDED_SYSTEM_PATHS: Key = Key::new(
 )
 .acted();
 
+pub(in crate::config) const EXCLUDE_OTEL_INSTRUMENTED: Key = Key::new(
+    "discovery.exclude_otel_instrumented_services",
+    Kind::Bool,
+    "true",
+    "A signal that a service exports by itself is not sent a second time.",
+)
+.vars(&["OTEL_EBPF_EXCLUDE_OTEL_INSTRUMENTED_SERVICES"])
+.acted();
+
 pub(super) const KEYS: &[Key] = &[
     INSTRUMENT,
     EXCLUDE_INSTRUMENT,
@@ -157,13 +166,7 @@ pub(super) const KEYS: &[Key] = &[
         "For tests: the kernel side filters no processes.",
     )
     .vars(&["OTEL_EBPF_BPF_PID_FILTER_OFF"]),
-    Key::new(
-        "discovery.exclude_otel_instrumented_services",
-        Kind::Bool,
-        "true",
-        "A signal that a service exports by itself is not sent a second time.",
-    )
-    .vars(&["OTEL_EBPF_EXCLUDE_OTEL_INSTRUMENTED_SERVICES"]),
+    EXCLUDE_OTEL_INSTRUMENTED,
     Key::new(
         "discovery.exclude_otel_instrumented_services_span_metrics",
         Kind::Bool,

@@ -2,6 +2,7 @@
 //! batch with every exporter.
 
 mod names;
+mod own_exports;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crossbeam_channel::Receiver;
 use crate::model::batch::SpanBatch;
 use crate::telemetry::{Counter, Counters, Stage};
 use names::Names;
+use own_exports::OwnExporters;
 
 /// Where finished batches go; must not block.
 pub type Output = Box<dyn FnMut(Arc<SpanBatch>) + Send>;
@@ -21,6 +23,8 @@ pub type Output = Box<dyn FnMut(Arc<SpanBatch>) + Send>;
 /// The stage. Lives until the decoder hangs up.
 pub struct Decorator {
     names: Names,
+    /// Spans of a process that exports traces by itself are left out.
+    own_exports: Option<OwnExporters>,
     counters: Arc<Counters>,
 }
 
@@ -33,7 +37,12 @@ impl fmt::Debug for Decorator {
 impl Decorator {
     /// A decorator that counts into `counters`.
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { names: Names::default(), counters }
+        Self { names: Names::default(), own_exports: None, counters }
+    }
+
+    /// Leaves out spans of processes that are seen to export traces by themselves, if `so`.
+    pub fn without_own_exporters(self, so: bool) -> Self {
+        Self { own_exports: so.then(OwnExporters::default), ..self }
     }
 
     /// Decorates batches until the sender is gone.
@@ -50,6 +59,10 @@ impl Decorator {
     /// Completes the spans of one batch and shares it.
     pub fn complete(&mut self, mut batch: SpanBatch) -> Arc<SpanBatch> {
         self.counters.add(Counter::DecoratorSpansIn, batch.spans.len() as u64);
+        if let Some(own_exports) = &mut self.own_exports {
+            let dropped = own_exports.leave_out(&mut batch);
+            self.counters.add(Counter::SpansOfOwnExporter, dropped);
+        }
         self.names.complete(&mut batch);
         Arc::new(batch)
     }
@@ -61,7 +74,10 @@ pub fn ledger(counters: &Counters) -> Stage {
         name: "decorator.spans",
         in_: counters.get(Counter::DecoratorSpansIn),
         out: counters.get(Counter::DecoratorSpansOut),
-        drops: Vec::new(),
+        drops: vec![(
+            Counter::SpansOfOwnExporter.reason(),
+            counters.get(Counter::SpansOfOwnExporter),
+        )],
         in_flight: 0,
     }
 }

@@ -146,3 +146,40 @@ fn batches_do_not_borrow_names_from_each_other() {
     assert_names(&batches[0], 0, ["first", "10.9.0.4", ""]);
     assert_names(&batches[1], 0, ["second", "10.9.0.4", ""]);
 }
+
+/// A client's call of `path` that was answered with `status`.
+fn call(batch: &mut SpanBatch, service: u32, path: &str, status: i64) {
+    add(batch, SpanFamily::HttpClient, ends(), service, &[(AttrKey::UrlPath, path)]);
+    batch.attrs.push((AttrKey::HttpResponseStatusCode, AttrValue::I64(status)));
+    let end = u32::try_from(batch.attrs.len()).unwrap();
+    batch.spans.last_mut().unwrap().attrs.end = end;
+}
+
+#[test]
+fn spans_of_a_process_that_exports_traces_by_itself_are_left_out_from_then_on() {
+    let counters = Arc::new(Counters::default());
+    let mut decorator = Decorator::new(Arc::clone(&counters)).without_own_exporters(true);
+    let services = batch().services;
+    let mut paths = |calls: &[(u32, &str, i64)]| -> Vec<String> {
+        let mut batch = SpanBatch { services: services.clone(), ..SpanBatch::default() };
+        calls.iter().for_each(|(service, path, status)| call(&mut batch, *service, path, *status));
+        let done = decorator.complete(batch);
+        let path = |span| done.attr_text(span, AttrKey::UrlPath).to_owned();
+        done.spans.iter().map(path).collect()
+    };
+    let not_exports = [(0, "/v1/traces", 503), (0, "/v1/traces/x", 200), (1, "/v1/metrics", 200)];
+    assert_eq!(paths(&not_exports), ["/v1/traces", "/v1/traces/x", "/v1/metrics"]);
+    assert_eq!(paths(&[(0, "/a", 200), (0, "/otlp/v1/traces", 202), (1, "/b", 200)]), ["/b"]);
+    assert_eq!(paths(&[(0, "/c", 200), (1, "/d", 200)]), ["/d"]);
+    assert_eq!(counters.get(Counter::SpansOfOwnExporter), 3);
+    let ledger = ledger(&counters);
+    assert_eq!((ledger.in_, ledger.dropped()), (8, 3));
+}
+
+#[test]
+fn unless_that_is_switched_off() {
+    let mut decorator = Decorator::new(Arc::new(Counters::default())).without_own_exporters(false);
+    let mut batch = batch();
+    call(&mut batch, 0, "/v1/traces", 200);
+    assert_eq!(decorator.complete(batch).spans.len(), 1);
+}

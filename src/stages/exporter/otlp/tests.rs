@@ -57,6 +57,7 @@ fn service(n: u64) -> Service {
         host_name: "host".to_owned(),
         host_id: "abc".to_owned(),
         extra: vec![("team".to_owned(), "a".to_owned())],
+        ..Service::default()
     }
 }
 
