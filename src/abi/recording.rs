@@ -278,6 +278,7 @@ impl Fact {
                     host_name: s.host_name,
                     host_id: s.host_id,
                     extra: s.extra,
+                    sampler: None,
                     exports: OwnExports::default(),
                 })
             }),

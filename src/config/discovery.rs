@@ -10,6 +10,7 @@ use super::keys::{
 use super::layers::Settings;
 use super::notice::{Notice, NoticeKind, Problem};
 use super::value::{Fields, Value};
+use crate::model::sampler::Sampler;
 use crate::model::selector::{Criterion, Numbers, Pattern, Refinement, Selector, Selectors};
 
 /// The dialect that patterns are written in.
@@ -217,5 +218,9 @@ fn refinement(fields: &Fields) -> Refinement {
         Some(Value::List(signals)) => Some(signals.iter().any(|signal| signal == "traces")),
         _ => None,
     };
-    Refinement { name: text("name"), namespace: text("namespace"), traces }
+    let sampler = text("sampler.name").map(|name| {
+        // What is no ratio was told.
+        Sampler::named(&name, &text("sampler.arg").unwrap_or_default()).unwrap_or_default()
+    });
+    Refinement { name: text("name"), namespace: text("namespace"), traces, sampler }
 }

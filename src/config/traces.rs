@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::keys::{
     BACKOFF_ELAPSED, BACKOFF_INITIAL, BACKOFF_MAX, BATCH_MAX_SIZE, BATCH_TIMEOUT, HEADERS,
-    OTLP_ENDPOINT, QUEUE_SIZE, RESOURCE_ATTRIBUTES, TRACES_ENDPOINT, TRACES_HEADERS,
-    TRACES_PROTOCOL, TRACES_SKIP_VERIFY,
+    OTLP_ENDPOINT, QUEUE_SIZE, RESOURCE_ATTRIBUTES, SAMPLER, SAMPLER_ARG, TRACES_ENDPOINT,
+    TRACES_HEADERS, TRACES_PROTOCOL, TRACES_SKIP_VERIFY,
 };
 use super::layers::Settings;
 use super::notice::Problem;
+use crate::model::sampler::Sampler;
 use crate::model::service::parse_pairs;
 
 /// How requests are carried.
@@ -73,6 +74,8 @@ pub struct OtlpConfig {
     pub batch: BatchConfig,
     /// Retries.
     pub backoff: BackoffConfig,
+    /// Which traces are sent.
+    pub sampler: Sampler,
 }
 
 /// Reads the section; `None` when there is no endpoint.
@@ -115,7 +118,10 @@ pub(super) fn read(settings: &Settings, problems: &mut Vec<Problem>) -> Option<O
         OtlpProtocol::Grpc => endpoint.base(),
         OtlpProtocol::HttpProtobuf => endpoint.traces_url(specific),
     };
-    Some(OtlpConfig { url, protocol, headers, insecure_skip_verify, batch, backoff })
+    let text = |key| settings.text(key).unwrap_or_default();
+    // A ratio that is missing is all of them, as the contract has it.
+    let sampler = Sampler::named(text(&SAMPLER), text(&SAMPLER_ARG)).unwrap_or_default();
+    Some(OtlpConfig { url, protocol, headers, insecure_skip_verify, batch, backoff, sampler })
 }
 
 /// `OTEL_RESOURCE_ATTRIBUTES` of the agent itself, in order.

@@ -124,6 +124,7 @@ impl Named {
             host_name: host.name.clone(),
             host_id: host.id.clone(),
             extra: self.extra,
+            sampler: None,
             exports: OwnExports::default(),
         }
     }

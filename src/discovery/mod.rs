@@ -430,7 +430,10 @@ impl Discovery {
         let told = process.told.get_or_insert_with(|| Told::by(*ns_tgid, image));
         let verdict = self.languages.of(*ns_tgid, exe);
         let named = Named::by(&self.host, refinement, exe, told);
-        let service = named.service(&self.host, *ns_tgid, verdict.language.word());
+        let service = Service {
+            sampler: refinement.sampler,
+            ..named.service(&self.host, *ns_tgid, verdict.language.word())
+        };
         (process.service, process.threads) = (Some(Arc::new(service)), verdict.threads);
         self.tell_matched(tgid);
         true

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod conn;
 pub mod ids;
 pub mod process;
+pub mod sampler;
 pub mod selector;
 pub mod service;
 pub mod span;

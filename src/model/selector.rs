@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::sampler::Sampler;
+
 /// A pattern over a text, in whichever dialect it was written.
 #[derive(Clone)]
 pub struct Pattern {
@@ -225,6 +227,8 @@ pub struct Refinement {
     pub namespace: Option<String>,
     /// Whether spans go out.
     pub traces: Option<bool>,
+    /// Which of its traces do.
+    pub sampler: Option<Sampler>,
 }
 
 impl Selector {
@@ -291,10 +295,11 @@ impl Selectors {
     pub fn refinement(&self, facts: &dyn Facts) -> Refinement {
         let mut refinement = Refinement::default();
         for (_, selector) in self.matching(facts) {
-            let Refinement { name, namespace, traces } = selector.refinement.clone();
+            let Refinement { name, namespace, traces, sampler } = selector.refinement.clone();
             refinement.name = name.or(refinement.name);
             refinement.namespace = namespace.or(refinement.namespace);
             refinement.traces = traces.or(refinement.traces);
+            refinement.sampler = sampler.or(refinement.sampler);
         }
         refinement
     }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::sampler::Sampler;
+
 /// Identity of one process as telemetry sees it. Immutable once published, but for what the process
 /// is seen to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Service {
     pub host_id: String,
     /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`), in order; a later one wins.
     pub extra: Vec<(String, String)>,
+    /// Which of its traces go out, where that is not what holds for all.
+    pub sampler: Option<Sampler>,
     /// What it exports by itself.
     pub exports: OwnExports,
 }

@@ -113,6 +113,8 @@ fn a_collector_that_is_observed_itself_shows_every_client_but_the_agent() {
     let (port, url) = (collector.port.to_string(), collector.url());
     let mut variables = collector.variables(&url).to_vec();
     variables.push(("OTEL_EBPF_OPEN_PORT", &port));
+    // What curl does is what a process does that exports traces by itself.
+    variables.push(("OTEL_EBPF_EXCLUDE_OTEL_INSTRUMENTED_SERVICES", "false"));
     let agent = Agent::start(&variables);
     let post = |path: &str| {
         let mut curl = Command::new("curl");
@@ -133,6 +135,51 @@ fn a_collector_that_is_observed_itself_shows_every_client_but_the_agent() {
     assert_eq!(collector.told().len(), 4, "{:?}", collector.told());
     let own = outcome.ledger.stage("kernel.calls").dropped("agent_peer");
     assert!(own > 0, "the agent's own exports were never at a hook: {}", outcome.log);
+}
+
+#[test]
+fn the_sampler_of_a_selector_decides_for_its_processes_and_the_common_one_for_the_others() {
+    let name =
+        "the_sampler_of_a_selector_decides_for_its_processes_and_the_common_one_for_the_others";
+    let Some(_turn) = enter(name, &[Need::App("httpd")]) else { return };
+    const MANY: usize = 400;
+    let collector = Collector::start();
+    let url = collector.url();
+    let [common, never, always] = [(); 3].map(|()| servers::httpd("threads"));
+    let config = crate::turn::scratch();
+    let path = config.path().join("obi.yml");
+    let text = format!(
+        "discovery:\n  instrument:\n  - {{open_ports: {}, name: common}}\n  - {{open_ports: {}, \
+         name: never, sampler: {{name: always_off}}}}\n  - {{open_ports: {}, name: always, sampler: \
+         {{name: traceidratio, arg: 1}}}}\notel_traces_export: {{sampler: {{name: \
+         parentbased_traceidratio, arg: 0.25}}}}\n",
+        common.port, never.port, always.port
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut variables = collector.variables(&url).to_vec();
+    variables.push(("OTEL_EBPF_CONFIG_PATH", path.to_str().unwrap()));
+    let agent = Agent::start(&variables);
+    for server in [&common, &never, &always] {
+        ask(server, MANY);
+    }
+    // The printer shows every trace, and so what the ratio must take: the lower half of a trace id
+    // without its last bit, as a part of all such numbers.
+    let outcome = agent.stop_after(3 * MANY, |_| true);
+    let below = |s: &&Span| {
+        let low = u64::from_str_radix(&s.trace_id[16..], 16).unwrap() >> 1;
+        (low as f64) < 0.25 * (1_u64 << 63) as f64
+    };
+    let of = |name: &'static str| outcome.spans.iter().filter(move |s| s.host_name == name);
+    let wanted = [of("common").filter(below).count(), 0, MANY];
+    let told = collector.told();
+    let sent = ["common", "never", "always"]
+        .map(|name| told.iter().filter(|t| t.service() == name).count());
+    assert_eq!(sent, wanted);
+    assert!(wanted[0] > 0 && wanted[0] < MANY, "{wanted:?}");
+    let otlp = outcome.ledger.stage("exporter.otlp");
+    let left_out = 3 * MANY - wanted.iter().sum::<usize>();
+    assert_eq!(otlp.dropped("not_sampled"), left_out as u64);
+    report(&format!("sent {sent:?} of {MANY} each"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Metrics and traces over OTLP.
 
 use super::super::key::{COUNT, DURATION, Key, Kind, POSITIVE};
-use super::{FEATURES, INSTRUMENTATIONS, SAMPLERS, SDK_LOG_LEVEL};
+use super::{FEATURES, INSTRUMENTATIONS, RATIO, SAMPLERS, SDK_LOG_LEVEL};
 
 /// `debug` stands in the contract, but only for traces.
 const PROTOCOLS: &[&str] = &["grpc", "http/protobuf", "http/json"];
@@ -91,6 +91,23 @@ pub(in crate::config) const BACKOFF_ELAPSED: Key = Key::new(
 .vars(&["OTEL_EBPF_BACKOFF_MAX_ELAPSED_TIME"])
 .acted();
 
+pub(in crate::config) const SAMPLER: Key = Key::new(
+    "otel_traces_export.sampler.name",
+    Kind::Word(SAMPLERS),
+    "",
+    "Which traces are sent; `parentbased_always_on` when absent.",
+)
+.vars(&["OTEL_TRACES_SAMPLER"])
+.acted();
+pub(in crate::config) const SAMPLER_ARG: Key = Key::new(
+    "otel_traces_export.sampler.arg",
+    RATIO,
+    "",
+    "The ratio of a sampler that has one, 0 to 1.",
+)
+.vars(&["OTEL_TRACES_SAMPLER_ARG"])
+.acted();
+
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "otel_metrics_export.endpoint",
@@ -151,10 +168,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .vars(&["OTEL_EBPF_TRACES_INSTRUMENTATIONS"]),
     TRACES_SKIP_VERIFY,
-    Key::new("otel_traces_export.sampler.name", Kind::Word(SAMPLERS), "", "Which traces are sent; `parentbased_always_on` when absent.")
-        .vars(&["OTEL_TRACES_SAMPLER"]),
-    Key::new("otel_traces_export.sampler.arg", Kind::Text, "", "The ratio of a sampler that has one, 0 to 1.")
-        .vars(&["OTEL_TRACES_SAMPLER_ARG"]),
+    SAMPLER,
+    SAMPLER_ARG,
     BATCH_MAX_SIZE,
     QUEUE_SIZE,
     BATCH_TIMEOUT,

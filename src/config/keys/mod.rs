@@ -26,7 +26,7 @@ pub(super) use discovery::{
 pub(super) use ebpf::FRONT_END;
 pub(super) use export::{
     BACKOFF_ELAPSED, BACKOFF_INITIAL, BACKOFF_MAX, BATCH_MAX_SIZE, BATCH_TIMEOUT, QUEUE_SIZE,
-    TRACES_ENDPOINT, TRACES_PROTOCOL, TRACES_SKIP_VERIFY,
+    SAMPLER, SAMPLER_ARG, TRACES_ENDPOINT, TRACES_PROTOCOL, TRACES_SKIP_VERIFY,
 };
 pub(super) use standard::{HEADERS, OTLP_ENDPOINT, RESOURCE_ATTRIBUTES, TRACES_HEADERS};
 
@@ -128,6 +128,10 @@ const INSTRUMENTATIONS: Kind = Kind::Names(&[
 ]);
 
 /// Samplers that the contract has.
+/// The argument of a sampler that has one.
+const RATIO: Kind = Kind::Such("a number, 0 to 1", |text| {
+    text.is_empty() || text.parse::<f64>().is_ok_and(|ratio| !ratio.is_nan())
+});
 const SAMPLERS: &[&str] = &[
     "always_on",
     "always_off",

@@ -26,6 +26,8 @@ pub enum DropReason {
     QueueFull,
     /// The queue held as many bytes as it may, and this was the oldest.
     QueueBytes,
+    /// Its trace is not to be sent.
+    NotSampled,
     /// The receiver took the request and refused this span (partial success).
     Rejected,
     /// The receiver refused the request for good.
@@ -40,9 +42,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons with their names in the ledger.
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::QueueFull, "queue_full"),
         (Self::QueueBytes, "queue_bytes"),
+        (Self::NotSampled, "not_sampled"),
         (Self::Rejected, "rejected"),
         (Self::Refused, "refused"),
         (Self::RetriesExhausted, "retries_exhausted"),

@@ -11,6 +11,7 @@ use super::resource::Resources;
 use super::wire::{self, Room};
 use crate::model::attrs::{AttrValue, bytes_of};
 use crate::model::batch::SpanBatch;
+use crate::model::sampler::Sampler;
 use crate::model::span::{SpanHead, SpanStatus};
 use crate::semconv::{AttrKey, Presence, SpanKind};
 use crate::stages::exporter::queue::Slice;
@@ -19,15 +20,22 @@ use crate::stages::exporter::queue::Slice;
 #[derive(Debug, Default)]
 pub struct Encoder {
     resources: Resources,
+    sampler: Sampler,
     /// Every span of the request: slot of its resource, slice, index in the slice's batch.
     order: Vec<(u32, u32, u32)>,
-    /// Slot of each service of the batch at hand.
-    slots: Vec<u32>,
+    /// Slot of each service of the batch at hand, and which of its traces are sent.
+    slots: Vec<(u32, Sampler)>,
 }
 
 impl Encoder {
-    /// Replaces `out` by the request that holds the spans of `slices`.
-    pub fn encode(&mut self, slices: &[Slice], out: &mut Vec<u8>) {
+    /// An encoder of the traces that `sampler` takes; a service may have one of its own.
+    pub fn new(sampler: Sampler) -> Self {
+        Self { sampler, ..Self::default() }
+    }
+
+    /// Replaces `out` by the request that holds the spans of `slices` whose traces are sampled; gives
+    /// their number.
+    pub fn encode(&mut self, slices: &[Slice], out: &mut Vec<u8>) -> u64 {
         out.clear();
         self.sort_by_resource(slices);
         for group in self.order.chunk_by(|a, b| a.0 == b.0) {
@@ -42,6 +50,7 @@ impl Encoder {
             }
             wire::end(out, resource_spans);
         }
+        self.order.len() as u64
     }
 
     /// Fills `order`: grouped by resource, else as the spans came.
@@ -51,12 +60,16 @@ impl Encoder {
         for (index, slice) in (0_u32..).zip(slices) {
             self.slots.clear();
             for service in &slice.batch.services {
-                self.slots.push(self.resources.slot_of(service));
+                let sampler = service.sampler.unwrap_or(self.sampler);
+                self.slots.push((self.resources.slot_of(service), sampler));
             }
             let first = u32::try_from(slice.range.start).unwrap_or(u32::MAX);
             for (span, head) in (first..).zip(slice.spans()) {
                 let slot = self.slots.get(head.service as usize).copied();
-                self.order.push((slot.unwrap_or(Resources::NONE), index, span));
+                let (slot, sampler) = slot.unwrap_or((Resources::NONE, self.sampler));
+                if sampler.samples(head.ctx.trace_id) {
+                    self.order.push((slot, index, span));
+                }
             }
         }
         self.order.sort_unstable();

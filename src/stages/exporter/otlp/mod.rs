@@ -126,7 +126,7 @@ impl OtlpExporter {
             url: without_userinfo(&config.url),
             batch: config.batch,
             backoff: config.backoff,
-            encoder: Encoder::default(),
+            encoder: Encoder::new(config.sampler),
             said_failing: false,
             warnings: Warnings::default(),
         })
@@ -138,9 +138,15 @@ impl OtlpExporter {
         let mut slices: Vec<Slice> = Vec::new();
         let mut memory = Vec::new();
         while queue.take(want, &mut slices) {
-            let spans = slices.iter().map(|slice| slice.range.len() as u64).sum();
-            self.encoder.encode(&slices, &mut memory);
+            let taken: u64 = slices.iter().map(|slice| slice.range.len() as u64).sum();
+            let spans = self.encoder.encode(&slices, &mut memory);
             queue.give_back(&mut slices);
+            if spans < taken {
+                queue.settle(0, &[(DropReason::NotSampled, taken - spans)]);
+            }
+            if spans == 0 {
+                continue;
+            }
             let body = Bytes::from(memory);
             if self.deliver(&body, spans, queue) == Next::Stop {
                 queue.end(DropReason::Shutdown);

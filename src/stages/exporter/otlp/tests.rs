@@ -12,6 +12,7 @@ use prost::Message as _;
 use super::*;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::{KtimeNs, SpanId, TraceId};
+use crate::model::sampler::Sampler;
 use crate::model::service::Service;
 use crate::model::span::{SpanHead, SpanStatus};
 use crate::model::time::ClockOffset;
@@ -61,6 +62,12 @@ fn service(n: u64) -> Service {
     }
 }
 
+/// One of which all traces go out, or a part of them, or none.
+fn sampled_service(n: u64) -> Service {
+    let sampler = [None, Some(Sampler::Below(1 << 62)), Some(Sampler::Never), None];
+    Service { sampler: sampler[usize::try_from(n).unwrap()], ..service(n) }
+}
+
 fn random_batch(random: &mut Random) -> SpanBatch {
     const KEYS: [AttrKey; 10] = [
         AttrKey::HttpRequestMethod,
@@ -82,7 +89,7 @@ fn random_batch(random: &mut Random) -> SpanBatch {
     ];
     let services = 1 + random.below(3);
     let mut batch = SpanBatch {
-        services: (0..services).map(|_| Arc::new(service(random.below(4)))).collect(),
+        services: (0..services).map(|_| Arc::new(sampled_service(random.below(4)))).collect(),
         clock: ClockOffset(random.int() / 4),
         ..SpanBatch::default()
     };
@@ -236,6 +243,9 @@ fn expected_request(slices: &[Slice]) -> Vec<ResourceSpans> {
     for slice in slices {
         for span in slice.spans() {
             let service = slice.batch.service(span).unwrap();
+            if !service.sampler.is_none_or(|sampler| sampler.samples(span.ctx.trace_id)) {
+                continue;
+            }
             let span = expected_span(&slice.batch, span);
             match services.iter_mut().find(|(known, _)| known == service) {
                 Some((_, spans)) => spans.push(span),
@@ -265,7 +275,7 @@ fn sorted(mut resources: Vec<ResourceSpans>) -> Vec<ResourceSpans> {
 fn every_field_of_random_batches_reads_back_with_the_official_types() {
     let mut random = Random(0x5eed);
     let mut encoder = Encoder::default();
-    let (mut body, mut spans) = (Vec::new(), 0);
+    let (mut body, mut spans, mut all) = (Vec::new(), 0, 0);
     for round in 0..1500 {
         let slices: Vec<Slice> = (0..1 + random.below(3))
             .map(|_| {
@@ -277,12 +287,15 @@ fn every_field_of_random_batches_reads_back_with_the_official_types() {
                 Slice { batch, range }
             })
             .collect();
-        spans += slices.iter().map(|slice| slice.range.len()).sum::<usize>();
-        encoder.encode(&slices, &mut body);
+        all += slices.iter().map(|slice| slice.range.len() as u64).sum::<u64>();
+        let told = encoder.encode(&slices, &mut body);
+        spans += told;
         let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        let sent: usize = read.resource_spans.iter().map(|of| of.scope_spans.len()).sum();
+        assert_eq!(told, sent as u64, "round {round}");
         assert_eq!(sorted(read.resource_spans), sorted(expected_request(&slices)), "round {round}");
     }
-    assert!(spans > 1000, "only {spans} spans were compared");
+    assert!(spans > 1000 && all > spans, "only {spans} of {all} spans were compared");
 }
 
 #[test]
@@ -328,6 +341,24 @@ fn the_last_value_of_a_resource_attribute_wins_at_its_first_place() {
     assert_eq!(attributes[11], text("a", "2"));
     assert_eq!(attributes[12], text("otel.scope.name", "go.opentelemetry.io/obi"));
     assert_eq!(attributes.len(), 13);
+}
+
+#[test]
+fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
+    let none = Service { sampler: None, ..service(0) };
+    let always = Service { sampler: Some(Sampler::Always), ..service(1) };
+    let services = vec![Arc::new(none), Arc::new(always)];
+    let mut batch = SpanBatch { services, ..SpanBatch::default() };
+    for service in [0, 1, 0] {
+        add(&mut batch, SpanHead { service, ..basket(SpanFamily::HttpServer) }, &[]);
+    }
+    let slices = [Slice { batch: Arc::new(batch), range: 0..3 }];
+    let mut body = Vec::new();
+    assert_eq!(Encoder::new(Sampler::Never).encode(&slices, &mut body), 1);
+    let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    let resource = read.resource_spans[0].resource.as_ref().unwrap();
+    assert_eq!(resource.attributes[0], text("service.name", "service-1"));
+    assert_eq!(Encoder::new(Sampler::Always).encode(&slices, &mut body), 3);
 }
 
 #[test]
