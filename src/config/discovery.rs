@@ -18,9 +18,9 @@ type Dialect = fn(&str) -> Result<Pattern, String>;
 
 /// Every process but those that are excluded.
 pub(super) fn everything(settings: &Settings) -> Selectors {
-    let mut problems = Vec::new();
-    let exclude = [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT];
-    let exclude = exclude.into_iter().flat_map(|key| selectors(settings, key, &mut problems));
+    let (mut problems, mut notices) = (Vec::new(), Vec::new());
+    let exclude = [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT].into_iter();
+    let exclude = exclude.flat_map(|key| selectors(settings, key, &mut problems, &mut notices));
     let every = Selector {
         name: "every process".to_owned(),
         criteria: Vec::new(),
@@ -42,7 +42,7 @@ pub(super) fn read(
         true => [&EXCLUDE_SERVICES, &DEFAULT_EXCLUDE_SERVICES],
         false => [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT],
     };
-    let mut list = |key: &Key| selectors(settings, key, problems);
+    let mut list = |key: &Key| selectors(settings, key, problems, notices);
     let exclude = exclude.into_iter().flat_map(&mut list).collect();
     let mut include = match by_regex {
         _ if settings.is_set(&TARGET_PIDS) => Vec::new(),
@@ -146,7 +146,12 @@ fn items<'a>(settings: &'a Settings, key: &Key) -> &'a [Fields] {
 }
 
 /// The selectors of a list. One without a criterion is an error.
-fn selectors(settings: &Settings, key: &Key, problems: &mut Vec<Problem>) -> Vec<Selector> {
+fn selectors(
+    settings: &Settings,
+    key: &Key,
+    problems: &mut Vec<Problem>,
+    notices: &mut Vec<Notice>,
+) -> Vec<Selector> {
     let dialect = if key.path.ends_with("services") { regex } else { glob };
     let mut read = Vec::new();
     for (i, fields) in items(settings, key).iter().enumerate() {
@@ -156,9 +161,16 @@ fn selectors(settings: &Settings, key: &Key, problems: &mut Vec<Problem>) -> Vec
             let why = format!("{name}: must have a criterion, such as exe_path or open_ports");
             problems.push(Problem { line: fields.line, why });
         }
-        read.push(Selector { name, criteria, refinement: refinement(fields) });
+        let refinement = refinement(fields, &name, notices);
+        read.push(Selector { name, criteria, refinement });
     }
     read
+}
+
+/// The argument of a sampler is no ratio.
+pub(super) fn no_ratio(line: usize, name: &str, arg: &str) -> Notice {
+    let text = format!("{name}: {arg:?} is no number from 0 to 1: every trace is sent");
+    Notice { line, text, kind: NoticeKind::Surprise }
 }
 
 fn criteria(fields: &Fields, dialect: Dialect) -> Vec<Criterion> {
@@ -209,7 +221,7 @@ fn by_text(name: &'static str, text: &str, fields: &Fields, dialect: Dialect) ->
     }
 }
 
-fn refinement(fields: &Fields) -> Refinement {
+fn refinement(fields: &Fields, selector: &str, notices: &mut Vec<Notice>) -> Refinement {
     let text = |name| match fields.get(name) {
         Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -219,8 +231,11 @@ fn refinement(fields: &Fields) -> Refinement {
         _ => None,
     };
     let sampler = text("sampler.name").map(|name| {
-        // What is no ratio was told.
-        Sampler::named(&name, &text("sampler.arg").unwrap_or_default()).unwrap_or_default()
+        let arg = text("sampler.arg").unwrap_or_default();
+        Sampler::named(&name, &arg).unwrap_or_else(|| {
+            notices.push(no_ratio(fields.line, &format!("{selector}.sampler.arg"), &arg));
+            Sampler::default()
+        })
     });
     Refinement { name: text("name"), namespace: text("namespace"), traces, sampler }
 }

@@ -217,7 +217,7 @@ impl Settled {
             excluded_system_paths: discovery::excluded_system_paths(settings),
             exclude_otel_instrumented: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED),
             ebpf: EbpfConfig::read(settings),
-            traces: traces::read(settings, problems),
+            traces: traces::read(settings, problems, notices),
             resource_attributes: traces::read_resource_attributes(settings),
         };
         notices.extend(not_acted_on(settings));

@@ -1,20 +1,32 @@
 //! Selectors that match nothing, and what they may have been meant for.
 
-use super::Discovery;
+use std::collections::HashMap;
+
+use super::facts::Known;
+use super::{Discovery, Process};
 use crate::model::ids::Tgid;
-use crate::model::selector::{Facts as _, Selector};
+use crate::model::process::ListenerFact;
+use crate::model::selector::{Choice, Facts as _, Selector};
 
 /// Selectors of which the log tells at start; the others are counted.
 const TOLD_MAX: usize = 16;
 
 impl Discovery {
-    /// Says which selectors match none of the processes that there are.
-    pub(super) fn tell_unmatched(&self) {
+    /// Says which selectors match none of the processes that there are; `listeners` are all that
+    /// these listen on.
+    pub(super) fn tell_unmatched(&self, listeners: &[ListenerFact]) {
+        if self.unmatched.is_empty() {
+            return;
+        }
+        let mut ports: HashMap<Tgid, Vec<u16>> = HashMap::new();
+        for listener in listeners {
+            ports.entry(listener.tgid).or_default().push(listener.port);
+        }
         let processes = self.processes.len();
         let all = self.unmatched.len() == self.selectors.include.len();
         for i in self.unmatched.iter().take(TOLD_MAX) {
             let Some(selector) = self.selectors.include.get(*i) else { continue };
-            let nearest = self.nearest(selector).map(|near| format!("; nearest: {near}"));
+            let nearest = self.nearest(selector, &ports).map(|near| format!("; nearest: {near}"));
             let nearest = nearest.unwrap_or_default();
             let said = format!(
                 "selector {} matched 0 of {processes} processes{nearest}",
@@ -58,10 +70,23 @@ impl Discovery {
 
     /// The process that comes nearest to what a selector asks for: the one of which most criteria
     /// hold, and among these the one whose next criterion is the most similar.
-    fn nearest(&self, selector: &Selector) -> Option<String> {
-        let likeness = |(tgid, process): (&Tgid, &super::Process)| {
-            let known = process.known(&self.languages);
-            let failing = selector.first_failing(&known)?;
+    pub(super) fn nearest(
+        &self,
+        selector: &Selector,
+        ports: &HashMap<Tgid, Vec<u16>>,
+    ) -> Option<String> {
+        let likeness = |(tgid, process): (&Tgid, &Process)| {
+            let ports = ports.get(tgid).map(Vec::as_slice).unwrap_or_default();
+            let known = Known::new(process.ns_tgid, &process.exe, ports, &self.languages);
+            let Some(failing) = selector.first_failing(&known) else {
+                // It matches, and the process is not observed all the same.
+                let why = match self.selectors.judge(&known) {
+                    Choice::Excluded(i) => format!("{} excludes it", self.excludes(i)),
+                    Choice::Chosen | Choice::Unmatched => "exports leave out traces".to_owned(),
+                };
+                let shown = format!("{} ({}), but {why}", known.exe(), known.pid());
+                return Some((usize::MAX, 1000, std::cmp::Reverse(*tgid), shown));
+            };
             let held = selector.criteria.iter().filter(|c| c.holds(&known)).count();
             let found = failing.found(&known);
             let similar = likeness(&failing.wanted(), &found);
@@ -75,6 +100,10 @@ impl Discovery {
         let nearest = self.processes.iter().filter_map(likeness).max()?;
         let (held, similar, _, shown) = nearest;
         (held > 0 || similar >= LIKE).then_some(shown)
+    }
+
+    fn excludes(&self, i: usize) -> &str {
+        self.selectors.exclude.get(i).map(|selector| selector.name.as_str()).unwrap_or_default()
     }
 }
 

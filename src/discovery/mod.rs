@@ -135,7 +135,7 @@ impl Discovery {
         let hidden = self.survey(tasks, listeners);
         self.counters.add(Counter::DiscoveryProcessesHidden, hidden);
         let chosen = self.choose(tasks);
-        self.tell_unmatched();
+        self.tell_unmatched(listeners);
         for tgid in chosen {
             self.answer_selected(tgid, KtimeNs(0), true);
         }

@@ -85,7 +85,7 @@ impl Discovery {
         self.choose(&tasks);
         self.keep_orphans(old, &before, &tasks, first);
         if first {
-            self.tell_unmatched();
+            self.tell_unmatched(&listeners);
         }
         let plan = self.compare(before);
         self.forget_the_rest();

@@ -76,3 +76,32 @@ fn held_spans_are_bounded() {
     host.decode();
     assert_eq!(host.lines().len(), 4096);
 }
+
+#[test]
+fn what_a_process_leaves_in_the_middle_is_over_and_what_it_answers_unseen_is_nobodys() {
+    let mut host = Host::new();
+    host.wire.open(1);
+    host.moves(1, Recv, &get("/before"));
+    let since = host.wire.tick();
+    let refused = ProcessFact { since, service: None, left: true, ..fact(TGID, "") };
+    host.decoder.fact(refused);
+    host.moves(1, Recv, &get("/on-its-way"));
+    host.pause(1);
+    assert_eq!(host.lines(), ["GET /before -"]);
+    assert_eq!(host.count(Counter::ProcessRefused), 1);
+
+    // Observed again, with positions that the hooks count: nothing tells what they did not see.
+    let since = host.wire.tick();
+    host.decoder.fact(ProcessFact { since, ..fact(TGID, "again") });
+    host.moves(1, Send, &ok("of a request that nobody saw"));
+    host.moves(1, Recv, &get("/after"));
+    host.moves(1, Send, &ok(""));
+    host.decode();
+    assert_eq!(host.lines(), ["GET /before -", "GET /after 200"]);
+    let services = ["/before", "/after"].map(|path| {
+        let span = host.span(path);
+        host.out.service(span).map(|service| service.name.clone())
+    });
+    assert_eq!(services, ["svc", "again"].map(|name| Some(name.to_owned())));
+    assert_eq!(host.decoder.ledger()[1].in_flight, 0);
+}

@@ -1,7 +1,7 @@
 //! Which processes are observed.
 
 use super::super::key::{DURATION, Key, Kind, PORT, SOME_DURATION};
-use super::{FEATURES, RATIO, SAMPLERS};
+use super::{FEATURES, SAMPLERS};
 
 const GLOB: Kind = Kind::Glob;
 const REGEX: Kind = Kind::Regex;
@@ -33,7 +33,7 @@ const fn selector(pattern: Kind, named: &'static Kind) -> [Key; 28] {
         Key::new("k8s_pod_annotations", Kind::Map(named), "", "Annotations that its pod must have, each with a pattern."),
         Key::new("exports", Kind::Words(&["metrics", "traces", "logs"]), "", "Signals that go out; all of them when absent, none when empty."),
         Key::new("sampler.name", Kind::Word(SAMPLERS), "", "Sampler of its traces.").acted(),
-        Key::new("sampler.arg", RATIO, "", "Its ratio.").acted(),
+        Key::new("sampler.arg", Kind::Text, "", "Its ratio.").acted(),
         Key::new("routes.incoming", Kind::List, "", "Route patterns of its server spans."),
         Key::new("routes.outgoing", Kind::List, "", "Route patterns of its client spans."),
         Key::new("metrics.features", FEATURES, "", "Its metric families instead of the common ones."),

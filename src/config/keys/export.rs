@@ -1,7 +1,7 @@
 //! Metrics and traces over OTLP.
 
 use super::super::key::{COUNT, DURATION, Key, Kind, POSITIVE};
-use super::{FEATURES, INSTRUMENTATIONS, RATIO, SAMPLERS, SDK_LOG_LEVEL};
+use super::{FEATURES, INSTRUMENTATIONS, SAMPLERS, SDK_LOG_LEVEL};
 
 /// `debug` stands in the contract, but only for traces.
 const PROTOCOLS: &[&str] = &["grpc", "http/protobuf", "http/json"];
@@ -101,7 +101,7 @@ pub(in crate::config) const SAMPLER: Key = Key::new(
 .acted();
 pub(in crate::config) const SAMPLER_ARG: Key = Key::new(
     "otel_traces_export.sampler.arg",
-    RATIO,
+    Kind::Text,
     "",
     "The ratio of a sampler that has one, 0 to 1.",
 )

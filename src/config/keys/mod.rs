@@ -128,10 +128,6 @@ const INSTRUMENTATIONS: Kind = Kind::Names(&[
 ]);
 
 /// Samplers that the contract has.
-/// The argument of a sampler that has one.
-const RATIO: Kind = Kind::Such("a number, 0 to 1", |text| {
-    text.is_empty() || text.parse::<f64>().is_ok_and(|ratio| !ratio.is_nan())
-});
 const SAMPLERS: &[&str] = &[
     "always_on",
     "always_off",

@@ -375,8 +375,6 @@ fn what_has_no_effect_is_reported_by_name_and_place() {
             format!("OTEL_EBPF_OPEN_PORTS {unknown}; did you mean OTEL_EBPF_OPEN_PORT?"),
             format!("OTEL_EBPF_BPF_DEBUG {known}"),
             format!("11: otel_traces_export.instrumentations {known}"),
-            format!("10: otel_traces_export.sampler.name {known}"),
-            format!("OTEL_TRACES_SAMPLER_ARG {known}"),
             format!("8: attributes.select {known}"),
             format!("4: routes.unmatched {known}"),
         ]

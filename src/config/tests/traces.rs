@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::sampler::Sampler;
 
 #[test]
 fn the_traces_url_follows_the_contract_s_path_rule() {
@@ -104,5 +105,37 @@ fn resource_attributes_of_the_agent_are_substituted_pairs() {
     assert_eq!(
         from_env(&vars).unwrap().config.resource_attributes,
         [pair("a", "1"), pair("b", "y")]
+    );
+}
+
+#[test]
+fn a_sampler_is_read_with_its_ratio_and_what_is_no_ratio_means_every_trace() {
+    let with = |arg| {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+        let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
+        let port = ("OTEL_EBPF_OPEN_PORT", "80");
+        from_env(&[port, endpoint, sampler, ("OTEL_TRACES_SAMPLER_ARG", arg)]).unwrap()
+    };
+    let half = with("0.5");
+    assert_eq!(half.config.traces.unwrap().sampler, Sampler::Below(1 << 62));
+    assert_eq!(half.notices, Vec::<String>::new());
+    let none = with("half");
+    assert_eq!(none.config.traces.unwrap().sampler, Sampler::Always);
+    let told = "OTEL_TRACES_SAMPLER_ARG: \"half\" is no number from 0 to 1: every trace is sent";
+    assert_eq!(none.notices, [told]);
+
+    let yaml = "discovery:\n  instrument:\n  - {exe_path: a, sampler: {name: always_off}}\n  - \
+                {exe_path: a, sampler: {name: traceidratio, arg: x}}\n";
+    let loaded = from_yaml(yaml, &[]).unwrap();
+    let samplers: Vec<_> =
+        loaded.config.selection.include.iter().map(|s| s.refinement.sampler).collect();
+    assert_eq!(samplers, [Some(Sampler::Never), Some(Sampler::Always)]);
+    assert!(
+        loaded.notices[0].ends_with(
+            ":4: discovery.instrument[1].sampler.arg: \"x\" is no number from 0 to 1: every trace is \
+             sent"
+        ),
+        "{:?}",
+        loaded.notices
     );
 }

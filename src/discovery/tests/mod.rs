@@ -232,3 +232,38 @@ fn a_child_takes_after_its_parent_whatever_it_becomes_unless_it_is_excluded() {
     assert_eq!(name(&d.on_record(exec(child, 5, "/x/helper", b"A=b\0"))), None);
     assert_eq!(name(&d.on_record(exec(4_000_003, 6, "/x/helper", b"A=b\0"))), None);
 }
+
+#[test]
+fn a_selector_that_matches_nothing_is_told_with_what_comes_nearest() {
+    let me = std::process::id();
+    let own = procfs::executable(me).unwrap();
+    let tasks = [TaskFact { tgid: Tgid(10), ns_tgid: me, parent: Tgid(1), started: KtimeNs(1) }];
+    let listeners = [ListenerFact { tgid: Tgid(10), ns_tgid: me, port: 8081 }];
+    let exe = |text: &str, matches: bool| {
+        Criterion::ExePath(Pattern::new(text.to_owned(), move |_| matches))
+    };
+    let port = |port: u32| Criterion::OpenPorts(Numbers::new(vec![(port, port)]));
+    let named = |name: &str, criteria| Selector {
+        name: name.to_owned(),
+        criteria,
+        refinement: Refinement::default(),
+    };
+    let near = format!("{}x", own.rsplit('/').next().unwrap());
+    let cases = [
+        (vec![exe(&near, false)], format!("{own} ({me})")),
+        (vec![port(8080), exe("any", true)], format!("{own} ({me}), open_ports is 8081")),
+        (vec![exe("any", true), port(1)], format!("{own} ({me}), open_ports is 8081")),
+        (vec![exe("any", true)], format!("{own} ({me}), but the exclusion excludes it")),
+    ];
+    for (criteria, nearest) in cases {
+        let include = vec![named("it", criteria)];
+        let exclude = vec![named("the exclusion", vec![exe("own", true)])];
+        let counters = Arc::new(Counters::default());
+        let mut d = Discovery::new(Selectors { include, exclude }, HostFacts::default(), counters);
+        d.start(&tasks, &listeners);
+        d.survey(&tasks, &listeners);
+        let ports = HashMap::from([(Tgid(10), vec![8081])]);
+        let selector = d.selectors.include[0].clone();
+        assert_eq!(d.nearest(&selector, &ports), Some(nearest));
+    }
+}
