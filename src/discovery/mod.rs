@@ -50,6 +50,8 @@ struct Process {
     ports: Vec<u16>,
     /// It is observed, under this identity.
     service: Option<Arc<Service>>,
+    /// What it is written in.
+    language: Language,
     /// Whether its threads tell which request they work on.
     threads: ThreadModel,
     /// What it said of itself when it was first selected.
@@ -286,7 +288,7 @@ impl Discovery {
         self.remember(tgid, process);
         if known {
             // The kernel may have asked before it heard of the selection.
-            let fact = self.fact_of_another_language(tgid, at, &image);
+            let fact = self.fact_of_a_runtime(tgid, at, &image);
             self.answer(ProcessEvent::Selected { tgid, ns_tgid, since: at, adopt: false }, fact);
         } else {
             self.decide(selected, tgid, at, &image, true);
@@ -434,7 +436,8 @@ impl Discovery {
             sampler: refinement.sampler,
             ..named.service(&self.host, *ns_tgid, verdict.language.word())
         };
-        (process.service, process.threads) = (Some(Arc::new(service)), verdict.threads);
+        process.service = Some(Arc::new(service));
+        (process.language, process.threads) = (verdict.language, verdict.threads);
         self.tell_matched(tgid);
         true
     }
@@ -446,17 +449,17 @@ impl Discovery {
         Some(ProcessFact { tgid, since, service, threads, left: false })
     }
 
-    /// The same of one that was told already, if it has loaded the runtime of another language since.
-    fn fact_of_another_language(
+    /// The same of one that was told already, if it has loaded a runtime since and had none before.
+    fn fact_of_a_runtime(
         &mut self,
         tgid: Tgid,
         at: KtimeNs,
         image: &ProcessImage,
     ) -> Option<ProcessFact> {
         let process = self.processes.get(&tgid)?;
-        let language = self.languages.of(process.ns_tgid, &process.exe).language.word();
-        let another = process.service.as_ref().is_some_and(|s| s.language != language);
-        (another && self.select(tgid, image)).then(|| self.fact(tgid, at))?
+        let open = !process.language.is_certain();
+        let verdict = open.then(|| self.languages.of(process.ns_tgid, &process.exe))?;
+        (verdict.language.is_certain() && self.select(tgid, image)).then(|| self.fact(tgid, at))?
     }
 
     fn answer_selected(&mut self, tgid: Tgid, since: KtimeNs, adopt: bool) {

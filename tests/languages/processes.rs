@@ -42,6 +42,40 @@ fn real_executables_of_this_machine_are_of_their_languages() {
     assert!(seen >= 2, "at least a shell and this test");
 }
 
+/// A program that says `ready` and waits, as Java runs it.
+const READY_JAVA: &str = "class Ready { public static void main(String[] a) throws Exception {\n\
+    System.out.println(\"ready\"); System.in.read(); } }";
+
+#[test]
+fn running_interpreters_are_of_their_languages_by_name_and_without_one() {
+    let scratch = Scratch::new();
+    let java = scratch.file("Ready.java", READY_JAVA.as_bytes());
+    let mut seen = 0;
+    for (command, arguments, language) in [
+        ("sh", ["-c", "echo ready; read x"], "generic"),
+        ("perl", ["-e", "$| = 1; print qq(ready\n); <STDIN>"], "generic"),
+        ("python3", ["-c", "print('ready', flush=True); input()"], "python"),
+        ("node", ["-e", "console.log('ready'); process.stdin.resume()"], "nodejs"),
+        ("ruby", ["-e", "puts 'ready'; STDOUT.flush; gets"], "ruby"),
+        ("php8.2", ["-r", "echo \"ready\n\"; fgets(STDIN);"], "php"),
+        ("java", ["-Xmx64m", java.to_str().unwrap()], "java"),
+    ] {
+        let Some(mut running) = Launched::run(Command::new(command).args(arguments)) else {
+            eprintln!("SKIP {command}: missing");
+            continue;
+        };
+        running.hear();
+        seen += 1;
+        let id = running.0.id();
+        let path = fs::read_link(format!("/proc/{id}/exe")).unwrap();
+        for path in [path.as_path(), Path::new("/nowhere/app")] {
+            let fact = Judge::new().fact(id, path);
+            assert_eq!(fact.service.unwrap().language, language, "{command} as {path:?}");
+        }
+    }
+    assert!(seen > 0, "there is a shell");
+}
+
 /// What this machine's compiler makes of a program in C, or in C++ if it is linked with its library;
 /// `None` without a compiler.
 fn compiled(scratch: &Scratch, name: &str, source: &str, more: &[&str]) -> Option<PathBuf> {
@@ -68,16 +102,19 @@ const LAUNCHER: &str = "#include <dlfcn.h>\n#include <stdio.h>\nint main(int n, 
     if (a[1] && !dlopen(a[1], RTLD_NOW)) return 1;\n\
     puts(\"ready\"); fflush(stdout); getchar(); getchar(); return 0; }";
 
-/// A process of [`LAUNCHER`].
+/// A process that says five letters at a time; killed when dropped.
 struct Launched(Child);
 
 impl Launched {
     fn start(program: &Path, library: Option<&Path>) -> Self {
-        let mut command = Command::new(program);
-        command.args(library).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut launched = Self(command.spawn().unwrap());
+        let mut launched = Self::run(Command::new(program).args(library)).unwrap();
         launched.hear();
         launched
+    }
+
+    /// `None` when there is no such program.
+    fn run(command: &mut Command) -> Option<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok().map(Self)
     }
 
     fn hear(&mut self) {
@@ -146,6 +183,9 @@ fn who_loads_a_runtime_before_it_listens_is_told_anew() {
     launched.load();
     assert_eq!(listens(3, 81), Some((3, "java")));
     assert_eq!(listens(4, 82), None);
+    // What is gone has nothing loaded, and takes nothing back.
+    drop(launched);
+    assert_eq!(listens(5, 83), None);
 }
 
 #[test]

@@ -41,8 +41,10 @@ fn copies_of_an_executable_are_examined_once_and_another_one_in_its_place_anew()
     let other = scratch.file("other", &needing(&["libphp.so"]).bytes());
     fs::rename(other, &path).unwrap();
     assert_eq!(judge.of(&path), "php");
-    // Of the same size, written over the first.
+    // Of the same size, written over the first; in the same moment, as far as coarse clocks tell.
     fs::write(&path, needing(&["libjvm.so"]).bytes()).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(judge.of(&path), "java");
     assert_eq!(judge.examined(), 4);
 }

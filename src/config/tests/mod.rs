@@ -382,6 +382,15 @@ fn what_has_no_effect_is_reported_by_name_and_place() {
 }
 
 #[test]
+fn system_paths_are_the_contract_s_unless_others_are_given() {
+    let paths = |yaml| from_yaml(yaml, &[]).unwrap().config.excluded_system_paths;
+    let system = ["/lib/systemd/", "/usr/lib/systemd/", "/usr/libexec/", "/sbin/", "/usr/sbin/"];
+    assert_eq!(paths(""), system);
+    assert_eq!(paths("discovery: {excluded_linux_system_paths: [/opt/]}"), ["/opt/"]);
+    assert_eq!(paths("discovery: {excluded_linux_system_paths: []}"), [""; 0]);
+}
+
+#[test]
 fn ports_are_lists_and_ranges() {
     for (written, ranges) in [
         ("8080", vec![(8080, 8080)]),

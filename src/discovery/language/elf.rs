@@ -167,9 +167,8 @@ impl<'a, E: FileHeader<Endian = Endianness>> Elf<'a, E> {
         let sections = self.sections();
         let dynamic = self.dynamic();
         let needed = dynamic.as_ref().map(|dynamic| self.needed(dynamic)).unwrap_or_default();
-        let linked =
-            needed.iter().filter_map(|library| names::of_library(library)).min_by_key(first);
-        let linked = linked.map(|(_, language)| language);
+        let linked = needed.iter().filter_map(|library| names::of_library(library));
+        let linked = linked.min_by_key(|(order, _)| *order).map(|(_, language)| language);
         let exports = |name| dynamic.as_ref().is_some_and(|dynamic| self.exports(dynamic, name));
         let by_section = |(name, _): &&(&[u8], Language)| sections.iter().any(|s| s.0 == *name);
         let known = SECTIONS
@@ -306,10 +305,6 @@ struct Dynamic<'a, E: FileHeader> {
     strings: u64,
     symbols: Option<u64>,
     hashes: Option<u64>,
-}
-
-fn first<T: Copy, U>(pair: &(T, U)) -> T {
-    pair.0
 }
 
 /// What only a look at the contents tells: .NET's launcher and Rust, and whether C++ is in it.

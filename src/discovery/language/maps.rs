@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(of(&format!("{LIBC}{jvm}{LIBC}"), false), Some(Language::Java));
         let deleted = jvm.replace(".so\n", ".so (deleted)\n");
         assert_eq!(of(&deleted, false), Some(Language::Java));
-        assert_eq!(of(&jvm[..40], false), None);
+        assert_eq!(of(jvm.split_at(40).0, false), None);
         assert_eq!(of("7f02-7f03 rw-p 0 00:00 0 [heap]\n\n7f", false), None);
         // A folder of that name is not the library.
         assert_eq!(of("7f02-7f03 r--p 0 fe:01 7 /opt/libjvm.so/plugin\n", false), None);

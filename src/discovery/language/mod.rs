@@ -72,6 +72,11 @@ impl Language {
             Self::Generic => "generic",
         }
     }
+
+    /// Whether something tells it: these two are what is left when nothing does.
+    pub(super) fn is_certain(self) -> bool {
+        !matches!(self, Self::Cpp | Self::Generic)
+    }
 }
 
 /// What is concluded of a process.
