@@ -3,6 +3,7 @@
 //! figment decides, for which a value is its number.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use figment::value::{Dict, Map, Value as Leaf};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -16,7 +17,7 @@ use super::table::{Found, Table};
 use super::value::{Reader, Value};
 
 /// A setting, or an entry of one that is a mapping, as a layer has it; `None` = it is wrong.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Written {
     value: Option<Value>,
     origin: Origin,
@@ -45,14 +46,27 @@ pub(super) struct Remarks {
     pub(super) notices: Vec<Notice>,
 }
 
+/// Settings that have a YAML key.
+static IN_YAML: LazyLock<Table> =
+    LazyLock::new(|| Table::new(keys::all().filter(|key| key.in_yaml())));
+
+/// The lowest layer, which is always the same.
+static DEFAULTS: LazyLock<(Figment, Vec<Written>)> = LazyLock::new(|| {
+    let mut remarks = Remarks::default();
+    let mut layers = Layers { figment: Figment::new(), written: Vec::new(), remarks: &mut remarks };
+    layers.add_defaults();
+    (layers.figment, layers.written)
+});
+
 /// Reads every setting out of `file` (the entries of its document) and `env`.
 pub(super) fn settle(file: &[Entry], env: &Environment, remarks: &mut Remarks) -> Settings {
-    let mut layers = Layers { figment: Figment::new(), written: Vec::new(), remarks };
-    layers.add_defaults();
+    let (figment, written) = DEFAULTS.clone();
+    let mut layers = Layers { figment, written, remarks };
     let off = layers.add_file(file);
     layers.add_environment(env);
     layers.remarks.notices.extend(unknown_variables(env));
-    let read = keys::all().filter_map(|key| layers.read(key));
+    let merged = layers.merged();
+    let read = keys::all().filter_map(|key| layers.read(key, &merged));
     let by_path = read.map(|setting| (setting.key.path, setting)).collect();
     Settings { by_path, off }
 }
@@ -77,7 +91,7 @@ impl Layers<'_> {
     fn add_file(&mut self, file: &[Entry]) -> Vec<&'static str> {
         let mut dict = Dict::new();
         let mut off = Vec::new();
-        Table::new(keys::all().filter(|key| key.in_yaml())).walk(file, &mut |found, line| {
+        IN_YAML.walk(file, &mut |found, line| {
             let origin = Origin::File(line);
             match found {
                 Found::Setting(key, node) if !node.is_null() => {
@@ -192,10 +206,16 @@ impl Layers<'_> {
         self.written.get(usize::try_from(number).ok()?)
     }
 
-    fn read(&self, key: &'static Key) -> Option<Setting> {
-        let leaf = self.figment.find_value(key.path).ok()?;
-        let Leaf::Dict(_, leaves) = &leaf else {
-            let written = self.written(&leaf)?;
+    /// What every layer together has, once for all settings.
+    fn merged(&self) -> Leaf {
+        let profiles = self.figment.data().unwrap_or_default();
+        Leaf::from(profiles.into_iter().next().map(|(_, dict)| dict).unwrap_or_default())
+    }
+
+    fn read(&self, key: &'static Key, merged: &Leaf) -> Option<Setting> {
+        let leaf = merged.find_ref(key.path)?;
+        let Leaf::Dict(_, leaves) = leaf else {
+            let written = self.written(leaf)?;
             let value = written.value.clone()?;
             return Some(Setting { key, value, origin: written.origin.clone() });
         };
