@@ -13,7 +13,7 @@ use crate::config::{self, Environment};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say what is wrong with a configuration file, and what in it has no effect. Exit status 0 =
-    /// the agent would start with it, 1 = it would not.
+    /// it is valid, 1 = it is not.
     #[command(visible_alias = "validate")]
     Check {
         /// The file. Variables of the environment count as they would for the agent.

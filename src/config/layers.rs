@@ -13,6 +13,7 @@ use super::env::Environment;
 use super::key::{Expand, Key, Kind};
 use super::keys::{self, SWITCHED_OFF_BY_NULL};
 use super::notice::{Notice, Origin, Problem};
+use super::secret::{Replaced, Secrets, is_secret_name};
 use super::table::{Found, Table};
 use super::value::{Reader, Value};
 
@@ -21,6 +22,7 @@ use super::value::{Reader, Value};
 struct Written {
     value: Option<Value>,
     origin: Origin,
+    secret: bool,
 }
 
 /// A setting's value, and where it comes from.
@@ -29,6 +31,8 @@ pub(super) struct Setting {
     pub(super) key: &'static Key,
     pub(super) value: Value,
     pub(super) origin: Origin,
+    /// Its value, or a part of it, is not to be shown.
+    pub(super) secret: bool,
 }
 
 /// Every setting that has a value, in the order of the reference page.
@@ -44,6 +48,8 @@ pub(super) struct Settings {
 pub(super) struct Remarks {
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Notice>,
+    /// What must not be found in them.
+    pub(super) secrets: Secrets,
 }
 
 /// Settings that have a YAML key.
@@ -104,7 +110,7 @@ impl Layers<'_> {
                         Kind::Map(_) => Content::Map(Vec::new()),
                         _ => Content::List(Vec::new()),
                     };
-                    let nothing = Node { line, content };
+                    let nothing = Node { line, ..Node::nowhere(content) };
                     self.put(&mut dict, key, nothing, &origin);
                 }
                 Found::Setting(..) => {}
@@ -132,15 +138,18 @@ impl Layers<'_> {
         for key in keys::all() {
             let set = key.vars.iter().find_map(|var| {
                 let text = env.get(var)?;
-                let text = match key.expand {
-                    Expand::No => text.to_owned(),
-                    Expand::Shell => env.expand(text),
-                    Expand::Placeholders => env.substitute(text),
+                let replaced = match key.expand {
+                    Expand::No => Replaced { text: text.to_owned(), ..Replaced::default() },
+                    Expand::Shell => env.expanded(text),
+                    Expand::Placeholders => env.substituted(text),
                 };
-                (!text.is_empty()).then_some((*var, text))
+                (!replaced.text.is_empty()).then_some((*var, replaced))
             });
-            if let Some((var, text)) = set {
-                self.put(&mut dict, key, Node::quoted(text), &Origin::Variable(var));
+            if let Some((var, replaced)) = set {
+                self.remarks.secrets.add(&replaced);
+                let secret = is_secret_name(var) || !replaced.secrets.is_empty();
+                let node = Node { secret, ..Node::quoted(replaced.text) };
+                self.put(&mut dict, key, node, &Origin::Variable(var));
             }
         }
         self.merge("environment", dict);
@@ -149,21 +158,23 @@ impl Layers<'_> {
     /// Puts what was written for `key` into a layer. Each entry of a mapping is a leaf by itself;
     /// an empty one takes away those of the layers below.
     fn put(&mut self, dict: &mut Dict, key: &'static Key, node: Node, origin: &Origin) {
-        match (key.kind, node.content) {
+        match (key.kind, node.content.clone()) {
             (Kind::Map(kind), Content::Map(entries)) if !entries.is_empty() => {
                 let mut leaves = Dict::new();
-                for Entry { key: name, line, value } in entries {
+                for mut entry in entries {
                     let origin = match origin {
-                        Origin::File(_) => Origin::File(line),
+                        Origin::File(_) => Origin::File(entry.line),
                         other => other.clone(),
                     };
-                    let leaf = self.leaf(key, *kind, &format!(".{name}"), &value, origin);
-                    leaves.insert(name, leaf);
+                    let below = format!(".{}", entry.shown());
+                    entry.value.secret |= entry.secret;
+                    let leaf = self.leaf(key, *kind, &below, &entry.value, origin);
+                    leaves.insert(entry.key, leaf);
                 }
                 insert(dict, key.path, Leaf::from(leaves));
             }
             (_, content) => {
-                let node = Node { line: node.line, content };
+                let node = Node { content, ..node };
                 let leaf = self.leaf(key, key.kind, "", &node, origin.clone());
                 insert(dict, key.path, leaf);
             }
@@ -192,7 +203,8 @@ impl Layers<'_> {
                 Err(problem) => self.remarks.problems.push(problem),
             }
         }
-        self.written.push(Written { value, origin });
+        let secret = key.secret || node.holds_secret();
+        self.written.push(Written { value, origin, secret });
         Leaf::from(self.written.len() - 1)
     }
 
@@ -217,19 +229,24 @@ impl Layers<'_> {
         let Leaf::Dict(_, leaves) = leaf else {
             let written = self.written(leaf)?;
             let value = written.value.clone()?;
-            return Some(Setting { key, value, origin: written.origin.clone() });
+            let Written { origin, secret, .. } = written;
+            return Some(Setting { key, value, origin: origin.clone(), secret: *secret });
         };
         let mut values = Vec::with_capacity(leaves.len());
         let mut origin = Origin::Default;
+        let mut secret = false;
         for (name, leaf) in leaves {
             let written = self.written(leaf)?;
             let value = written.value.clone()?;
-            if written.origin != Origin::Default {
+            // The first of those that the file has.
+            let first = origin == Origin::Default || written.origin.line() < origin.line();
+            if written.origin != Origin::Default && first {
                 origin = written.origin.clone();
             }
+            secret |= written.secret;
             values.push((name.clone(), value));
         }
-        Some(Setting { key, value: Value::Map(values), origin })
+        Some(Setting { key, value: Value::Map(values), origin, secret })
     }
 }
 
@@ -288,7 +305,11 @@ impl Settings {
     }
 
     pub(super) fn setting(&self, key: &Key) -> Option<&Setting> {
-        self.by_path.get(key.path)
+        self.at(key.path)
+    }
+
+    pub(super) fn at(&self, path: &str) -> Option<&Setting> {
+        self.by_path.get(path)
     }
 
     /// Whether the file or a variable sets it.
@@ -311,10 +332,10 @@ impl Settings {
 
     /// Something is wrong with its value.
     pub(super) fn problem(&self, key: &Key, why: impl std::fmt::Display) -> Problem {
-        let Some(Setting { key, value, origin }) = self.setting(key) else {
+        let Some(Setting { key, value, origin, secret }) = self.setting(key) else {
             return Problem::new(&Origin::Default, key.name(), why);
         };
-        let shown = if key.secret { String::new() } else { format!(" = {}", value.shown()) };
+        let shown = if *secret { String::new() } else { format!(" = {}", value.shown()) };
         let why = format!("{}{shown}: {why}", origin.name(key));
         Problem { line: origin.line(), why }
     }
