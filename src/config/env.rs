@@ -1,6 +1,7 @@
 //! The process environment, `${VAR}` substitution in documents and `$VAR` expansion in values.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::secret::Replaced;
 
@@ -102,6 +103,33 @@ pub(super) fn escaped(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The text with something else of the same length for each placeholder, so that it can be read
+/// without its variables; and where they stood.
+pub(super) fn without_placeholders(text: &str) -> (String, Vec<Range<usize>>) {
+    let mut out = String::with_capacity(text.len());
+    let mut stood = Vec::new();
+    let mut rest = text;
+    while let Some((before, from_dollar)) = split_at_dollar(rest) {
+        out.push_str(before);
+        let after = from_dollar.strip_prefix('$').unwrap_or(from_dollar);
+        let escaped = after.strip_prefix('$').and_then(placeholder);
+        match escaped.or_else(|| placeholder(after)) {
+            Some((.., tail)) => {
+                let length = from_dollar.len() - tail.len();
+                stood.push(out.len()..out.len() + length);
+                out.extend(std::iter::repeat_n('x', length));
+                rest = tail;
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    (out, stood)
 }
 
 impl FromIterator<(String, String)> for Environment {

@@ -1,5 +1,6 @@
 mod contract;
 mod examples;
+mod migrate;
 mod properties;
 mod rules;
 mod secrets;
