@@ -1,5 +1,6 @@
 //! `obi config`: what a configuration says, before the agent runs with it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use crate::config::{self, Environment};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say what is wrong with a configuration file, and what in it has no effect. Exit status 0 =
-    /// the agent would start with it, 1 = it would not.
+    /// it is valid, 1 = it is not.
     #[command(visible_alias = "validate")]
     Check {
         /// The file. Variables of the environment count as they would for the agent.
@@ -21,6 +22,20 @@ pub(super) enum Command {
         /// Names that nobody knows are errors, not only warnings.
         #[arg(long)]
         strict: bool,
+        /// What the agent is meant to be.
+        #[arg(long, value_enum, default_value_t = Mode::Standalone)]
+        mode: Mode,
+    },
+    /// Print a configuration file with deprecated names replaced by today's names of the same flat
+    /// format (v1; not config v2), everything else as it was written, and the same meaning. What has
+    /// to be written anew by hand is listed on stderr. Exit status 0 = nothing of old is left, 1 = it
+    /// is no configuration, 3 = something is left.
+    Migrate {
+        /// The file, which is not changed.
+        file: PathBuf,
+        /// Print the file though something is left.
+        #[arg(long)]
+        allow_partial: bool,
         /// What the agent is meant to be.
         #[arg(long, value_enum, default_value_t = Mode::Standalone)]
         mode: Mode,
@@ -52,10 +67,12 @@ pub(super) enum Mode {
 pub(super) fn run(command: Command, path: Option<&Path>) -> Result<ExitCode> {
     let env = Environment::of_this_process();
     match command {
-        Command::Check { mode: Mode::Receiver, .. } => {
+        Command::Check { mode: Mode::Receiver, .. }
+        | Command::Migrate { mode: Mode::Receiver, .. } => {
             anyhow::bail!("obi is no receiver of a Collector: only --mode=standalone is there")
         }
         Command::Check { file, strict, .. } => check(&file, &env, strict),
+        Command::Migrate { file, allow_partial, .. } => migrate(&file, &env, allow_partial),
         Command::Print { origin } => print(&config::effective(path, &env, origin)?),
         Command::Schema => print(&config::schema()),
         Command::Defaults => print(&config::default_file()),
@@ -78,4 +95,27 @@ fn check(file: &Path, env: &Environment, strict: bool) -> Result<ExitCode> {
     };
     print(&format!("{text}{verdict}\n"))?;
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Exit status of a migration that leaves something.
+const PARTIAL: u8 = 3;
+
+fn migrate(file: &Path, env: &Environment, allow_partial: bool) -> Result<ExitCode> {
+    let migrated = config::migrate(file, env)?;
+    let mut stderr = std::io::stderr();
+    for sentence in migrated.done.iter().chain(&migrated.left) {
+        // Nobody reads a closed stderr; the exit status still tells.
+        let _unread = writeln!(stderr, "{sentence}");
+    }
+    let whole = migrated.left.is_empty();
+    if whole || allow_partial {
+        print(&migrated.text)?;
+    } else {
+        let _unread = writeln!(
+            stderr,
+            "obi: {} is not printed because of what is left; --allow-partial prints it all the same",
+            file.display()
+        );
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(PARTIAL) })
 }

@@ -121,6 +121,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     for notice in &loaded.notices {
         warn!("{notice}");
     }
+    if let Some(text) = loaded.printed.as_deref().filter(|_| purpose == Purpose::Observe) {
+        print(text)?;
+    }
     match command {
         None => privileged(|| app::run(&source, loaded, &mut messages)),
         Some(Command::Record { file }) => {

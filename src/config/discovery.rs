@@ -8,7 +8,7 @@ use super::keys::{
     OPEN_PORT, SERVICE_NAME, SERVICE_NAMESPACE, SERVICES, TARGET_PIDS,
 };
 use super::layers::Settings;
-use super::notice::{Notice, NoticeKind, Problem};
+use super::notice::{Notice, NoticeKind};
 use super::value::{Fields, Value};
 use crate::model::sampler::Sampler;
 use crate::model::selector::{Criterion, Numbers, Pattern, Refinement, Selector, Selectors};
@@ -18,9 +18,8 @@ type Dialect = fn(&str) -> Result<Pattern, String>;
 
 /// Every process but those that are excluded.
 pub(super) fn everything(settings: &Settings) -> Selectors {
-    let (mut problems, mut notices) = (Vec::new(), Vec::new());
-    let exclude = [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT].into_iter();
-    let exclude = exclude.flat_map(|key| selectors(settings, key, &mut problems, &mut notices));
+    let exclude = [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT];
+    let exclude = exclude.into_iter().flat_map(|key| selectors(settings, key));
     let every = Selector {
         name: "every process".to_owned(),
         criteria: Vec::new(),
@@ -30,11 +29,7 @@ pub(super) fn everything(settings: &Settings) -> Selectors {
 }
 
 /// Which processes are observed; `None` when nothing chooses any.
-pub(super) fn read(
-    settings: &Settings,
-    problems: &mut Vec<Problem>,
-    notices: &mut Vec<Notice>,
-) -> Option<Selectors> {
+pub(super) fn read(settings: &Settings, notices: &mut Vec<Notice>) -> Option<Selectors> {
     let own = |key| !items(settings, key).is_empty();
     let by_glob = own(&INSTRUMENT) || own(&EXCLUDE_INSTRUMENT);
     let by_regex = (own(&SERVICES) || own(&EXCLUDE_SERVICES)) && !by_glob;
@@ -42,8 +37,8 @@ pub(super) fn read(
         true => [&EXCLUDE_SERVICES, &DEFAULT_EXCLUDE_SERVICES],
         false => [&EXCLUDE_INSTRUMENT, &DEFAULT_EXCLUDE_INSTRUMENT],
     };
-    let mut list = |key: &Key| selectors(settings, key, problems, notices);
-    let exclude = exclude.into_iter().flat_map(&mut list).collect();
+    let list = |key: &Key| selectors(settings, key);
+    let exclude = exclude.into_iter().flat_map(list).collect();
     let mut include = match by_regex {
         _ if settings.is_set(&TARGET_PIDS) => Vec::new(),
         true => list(&SERVICES),
@@ -145,32 +140,20 @@ fn items<'a>(settings: &'a Settings, key: &Key) -> &'a [Fields] {
     }
 }
 
-/// The selectors of a list. One without a criterion is an error.
-fn selectors(
-    settings: &Settings,
-    key: &Key,
-    problems: &mut Vec<Problem>,
-    notices: &mut Vec<Notice>,
-) -> Vec<Selector> {
-    let dialect = if key.path.ends_with("services") { regex } else { glob };
-    let mut read = Vec::new();
-    for (i, fields) in items(settings, key).iter().enumerate() {
-        let name = format!("{}[{i}]", key.path);
-        let criteria = criteria(fields, dialect);
-        if criteria.is_empty() {
-            let why = format!("{name}: must have a criterion, such as exe_path or open_ports");
-            problems.push(Problem { line: fields.line, why });
-        }
-        let refinement = refinement(fields, &name, notices);
-        read.push(Selector { name, criteria, refinement });
-    }
-    read
+/// The selectors of a list. One without a criterion would choose everything, and is left out.
+fn selectors(settings: &Settings, key: &Key) -> Vec<Selector> {
+    let selector = |(i, fields): (usize, &Fields)| Selector {
+        name: format!("{}[{i}]", key.path),
+        criteria: criteria_of(key.path, fields),
+        refinement: refinement(fields),
+    };
+    let all = items(settings, key).iter().enumerate().map(selector);
+    all.filter(|selector| !selector.criteria.is_empty()).collect()
 }
 
-/// The argument of a sampler is no ratio.
-pub(super) fn no_ratio(line: usize, name: &str, arg: &str) -> Notice {
-    let text = format!("{name}: {arg:?} is no number from 0 to 1: every trace is sent");
-    Notice { line, text, kind: NoticeKind::Surprise }
+/// What an entry of the list at `path` asks of a process.
+pub(super) fn criteria_of(path: &str, fields: &Fields) -> Vec<Criterion> {
+    criteria(fields, if path.ends_with("services") { regex } else { glob })
 }
 
 fn criteria(fields: &Fields, dialect: Dialect) -> Vec<Criterion> {
@@ -221,7 +204,7 @@ fn by_text(name: &'static str, text: &str, fields: &Fields, dialect: Dialect) ->
     }
 }
 
-fn refinement(fields: &Fields, selector: &str, notices: &mut Vec<Notice>) -> Refinement {
+fn refinement(fields: &Fields) -> Refinement {
     let text = |name| match fields.get(name) {
         Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -231,11 +214,8 @@ fn refinement(fields: &Fields, selector: &str, notices: &mut Vec<Notice>) -> Ref
         _ => None,
     };
     let sampler = text("sampler.name").map(|name| {
-        let arg = text("sampler.arg").unwrap_or_default();
-        Sampler::named(&name, &arg).unwrap_or_else(|| {
-            notices.push(no_ratio(fields.line, &format!("{selector}.sampler.arg"), &arg));
-            Sampler::default()
-        })
+        // What is no ratio is told by the rules.
+        Sampler::named(&name, &text("sampler.arg").unwrap_or_default()).unwrap_or_default()
     });
     Refinement { name: text("name"), namespace: text("namespace"), traces, sampler }
 }

@@ -1,9 +1,12 @@
 //! A YAML document as a tree that knows its lines. Values stay the text that was written: what
 //! type it has, the key decides.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
+
+use super::secret::MASK;
 
 /// How deep a document may nest. The contract's deepest key has eight levels.
 const DEPTH_MAX: usize = 64;
@@ -15,6 +18,12 @@ const NODES_MAX: usize = 100_000;
 pub(super) struct Node {
     /// Counted from 1; 0 = it stands in no file.
     pub(super) line: usize,
+    /// Its bytes in the text, those of an anchor's name or a tag excepted.
+    pub(super) span: Range<usize>,
+    /// A secret is a part of it, that of what stands below excepted.
+    pub(super) secret: bool,
+    /// An alias or a merge key put it here: its bytes stand elsewhere.
+    pub(super) aliased: bool,
     pub(super) content: Content,
 }
 
@@ -37,13 +46,49 @@ pub(super) struct Entry {
     pub(super) key: String,
     /// Of the key.
     pub(super) line: usize,
+    /// Bytes of the key.
+    pub(super) span: Range<usize>,
+    /// A secret is a part of the key.
+    pub(super) secret: bool,
     pub(super) value: Node,
 }
 
+impl Entry {
+    /// The key, if it may be shown.
+    pub(super) fn shown(&self) -> &str {
+        if self.secret { MASK } else { &self.key }
+    }
+}
+
 impl Node {
+    /// Something that stands in no file.
+    pub(super) fn nowhere(content: Content) -> Self {
+        Self { line: 0, span: 0..0, secret: false, aliased: false, content }
+    }
+
     /// Text that stands in no file.
     pub(super) fn quoted(text: impl Into<String>) -> Self {
-        Self { line: 0, content: Content::Quoted(text.into()) }
+        Self::nowhere(Content::Quoted(text.into()))
+    }
+
+    /// Whether a secret is a part of it, or of what stands below.
+    pub(super) fn holds_secret(&self) -> bool {
+        self.secret
+            || match &self.content {
+                Content::List(items) => items.iter().any(Self::holds_secret),
+                Content::Map(entries) => entries.iter().any(|e| e.secret || e.value.holds_secret()),
+                _ => false,
+            }
+    }
+
+    /// Marks it, and what stands below, as put here by an alias.
+    fn mark_aliased(&mut self) {
+        self.aliased = true;
+        match &mut self.content {
+            Content::List(items) => items.iter_mut().for_each(Self::mark_aliased),
+            Content::Map(entries) => entries.iter_mut().for_each(|e| e.value.mark_aliased()),
+            _ => {}
+        }
     }
 
     /// Whether it is YAML's null.
@@ -69,8 +114,22 @@ pub(super) struct Malformed {
 /// # Errors
 /// What is not YAML, two equal keys in a mapping, and what is larger than the bounds.
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
-    let mut builder =
-        Builder { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, depth: 0 };
+    parse_with(text, &[])
+}
+
+/// The same, where secrets stand at these bytes.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_with(text: &str, secrets: &[Range<usize>]) -> Result<Option<Node>, Malformed> {
+    let mut builder = Builder {
+        events: Parser::new_from_str(text),
+        places: Places::of(text),
+        secrets,
+        anchors: HashMap::new(),
+        nodes: 0,
+        depth: 0,
+    };
     loop {
         match builder.next()? {
             Some((Event::StreamStart | Event::Nothing | Event::DocumentStart(_), _)) => {}
@@ -83,8 +142,86 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Malformed> {
     }
 }
 
+/// From lines and columns to bytes.
+struct Places<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// Line, column and byte that were asked for last: the next ones mostly lie behind.
+    last: (usize, usize, usize),
+}
+
+impl<'a> Places<'a> {
+    fn of(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = bytes.iter().enumerate().filter(|(i, byte)| match byte {
+            b'\n' => true,
+            b'\r' => bytes.get(i + 1) != Some(&b'\n'),
+            _ => false,
+        });
+        let lines = [0].into_iter().chain(ends.map(|(i, _)| i + 1)).collect();
+        Self { text, lines, last: (0, 0, 0) }
+    }
+
+    fn byte(&mut self, at: Marker) -> usize {
+        let (line, column) = (at.line(), at.col());
+        let Some(start) = line.checked_sub(1).and_then(|line| self.lines.get(line)) else {
+            return self.text.len();
+        };
+        let (from, done) = match self.last {
+            (last, columns, byte) if last == line && columns <= column => (byte, columns),
+            _ => (*start, 0),
+        };
+        let rest = self.text.get(from..).unwrap_or_default();
+        let within = rest.char_indices().nth(column - done).map_or(rest.len(), |(i, _)| i);
+        self.last = (line, column, from + within);
+        from + within
+    }
+
+    /// Behind the quote that ends what begins with one at `start`; the parser's own span goes on to
+    /// the end of a comment.
+    fn end_of_quoted(&self, start: usize) -> usize {
+        let rest = self.text.get(start..).unwrap_or_default();
+        let mut bytes = rest.bytes().enumerate().peekable();
+        let quote = bytes.next().map(|(_, byte)| byte);
+        while let Some((i, byte)) = bytes.next() {
+            match byte {
+                b'\\' if quote == Some(b'"') => {
+                    bytes.next();
+                }
+                b'\'' if quote == Some(byte) && bytes.peek().is_some_and(|(_, b)| *b == byte) => {
+                    bytes.next();
+                }
+                _ if quote == Some(byte) => return start + i + 1,
+                _ => {}
+            }
+        }
+        self.text.len()
+    }
+
+    /// Where a collection ends: behind its bracket, or behind the last of its values.
+    fn end(&mut self, end: Span, start: usize, last: Option<usize>) -> usize {
+        let at = self.byte(end.start);
+        let is = |at, brackets: &str| {
+            self.text.get(at..).is_some_and(|rest| rest.starts_with(|c| brackets.contains(c)))
+        };
+        match is(start, "[{") && is(at, "]}") {
+            true => at + 1,
+            false => last.unwrap_or(at).max(start),
+        }
+    }
+
+    fn span(&mut self, span: Span) -> Range<usize> {
+        let start = self.byte(span.start);
+        start..self.byte(span.end).max(start)
+    }
+}
+
 struct Builder<'a> {
     events: Parser<'a, StrInput<'a>>,
+    places: Places<'a>,
+    /// Bytes of secrets.
+    secrets: &'a [Range<usize>],
     /// Nodes that aliases may name.
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -106,14 +243,22 @@ impl<'a> Builder<'a> {
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Malformed> {
         let line = span.start.line();
         self.count(1, line)?;
+        let mut span = self.places.span(span);
         let (content, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => (scalar(text, style, tag), anchor),
-            Event::SequenceStart(anchor, _) => (self.list(line)?, anchor),
-            Event::MappingStart(anchor, _) => (self.map(line)?, anchor),
+            Event::Scalar(text, style, anchor, tag) => {
+                if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
+                    span.end = self.places.end_of_quoted(span.start);
+                }
+                (scalar(text, style, tag), anchor)
+            }
+            Event::SequenceStart(anchor, _) => (self.list(line, &mut span)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(line, &mut span)?, anchor),
             Event::Alias(anchor) => return self.alias(anchor, line),
             _ => return Err(Malformed { line, why: "a value is missing".to_owned() }),
         };
-        let node = Node { line, content };
+        let secret =
+            matches!(content, Content::Plain(_) | Content::Quoted(_)) && self.is_secret(&span);
+        let node = Node { line, span, secret, aliased: false, content };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -127,9 +272,14 @@ impl<'a> Builder<'a> {
                 why: "this alias stands inside what it names".to_owned(),
             });
         };
-        let node = node.clone();
+        let mut node = node.clone();
         self.count(size(&node), line)?;
+        node.mark_aliased();
         Ok(node)
+    }
+
+    fn is_secret(&self, span: &Range<usize>) -> bool {
+        self.secrets.iter().any(|secret| secret.start < span.end && span.start < secret.end)
     }
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), Malformed> {
@@ -148,11 +298,13 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn list(&mut self, line: usize) -> Result<Content, Malformed> {
+    fn list(&mut self, line: usize, all: &mut Range<usize>) -> Result<Content, Malformed> {
         self.enter(line)?;
         let mut items = Vec::new();
         while let Some((event, span)) = self.next()? {
             if event == Event::SequenceEnd {
+                let last = items.last().map(|item: &Node| item.span.end);
+                all.end = self.places.end(span, all.start, last);
                 break;
             }
             items.push(self.node(event, span)?);
@@ -161,31 +313,38 @@ impl<'a> Builder<'a> {
         Ok(Content::List(items))
     }
 
-    fn map(&mut self, line: usize) -> Result<Content, Malformed> {
+    fn map(&mut self, line: usize, all: &mut Range<usize>) -> Result<Content, Malformed> {
         self.enter(line)?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: HashMap<String, usize> = HashMap::new();
         let mut merged = Vec::new();
+        let mut last = None;
         while let Some((event, span)) = self.next()? {
             if event == Event::MappingEnd {
+                all.end = self.places.end(span, all.start, last);
                 break;
             }
             let key = self.node(event, span)?;
             let Some((event, span)) = self.next()? else { break };
+            let behind = self.places.span(span).end;
             let value = self.node(event, span)?;
+            last = Some(if value.aliased { behind } else { value.span.end.max(key.span.end) });
             let (Content::Plain(name) | Content::Quoted(name)) = key.content else {
                 return Err(Malformed { line: key.line, why: "a key must be text".to_owned() });
             };
             if name == "<<" {
                 merged.push(value);
             } else if let Some(first) = lines.insert(name.clone(), key.line) {
+                let name = if key.secret { MASK } else { &name };
                 let why = format!("{name} stands twice in this mapping, first on line {first}");
                 return Err(Malformed { line: key.line, why });
             } else {
-                entries.push(Entry { key: name, line: key.line, value });
+                let (line, span, secret) = (key.line, key.span, key.secret);
+                entries.push(Entry { key: name, line, span, secret, value });
             }
         }
-        for value in merged {
+        for mut value in merged {
+            value.mark_aliased();
             merge(&mut entries, &mut lines, value)?;
         }
         self.depth -= 1;
@@ -272,6 +431,28 @@ mod tests {
         let text = text.replace(", e: |\n  x\n}", "}");
         assert_eq!(flat(&text), ["1.a = 007", "3.b[0] = 1.10", "4.b[1] = \"on\"", "5.c.d = yes"]);
         assert_eq!(flat("a: !!str 5\nb: ~\nc:\n"), ["1.a = \"5\"", "2.b = ~", "3.c = ~"]);
+    }
+
+    #[test]
+    fn bytes_of_keys_and_values_are_known() {
+        fn walk(text: &str, node: &Node, out: &mut Vec<String>) {
+            match &node.content {
+                Content::List(items) => items.iter().for_each(|item| walk(text, item, out)),
+                Content::Map(entries) => entries.iter().for_each(|entry| {
+                    let value = &entry.value.span;
+                    let at = |span: &Range<usize>| text.get(span.clone()).unwrap();
+                    out.push(format!("{}={}", at(&entry.span), at(value)));
+                    walk(text, &entry.value, out);
+                }),
+                _ => {}
+            }
+        }
+        let text = "q: 'a ''b' # c\n\"\\\"\" : \"c\\\\\" # d\n# ü\nä: [x, 'y z'] # ü\n\"b\": &a {c: !!str 1}\r\nd: |\n  ü\ne: ü: 1\n";
+        let text = text.replace("e: ü: 1", "e: ü");
+        let mut out = Vec::new();
+        walk(&text, &parse(&text).unwrap().unwrap(), &mut out);
+        assert_eq!(out[..2], ["q='a ''b'", "\"\\\"\"=\"c\\\\\""]);
+        assert_eq!(out[2..], ["ä=[x, 'y z']", "\"b\"={c: !!str 1}", "c=1", "d=ü\n", "e=ü"]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The process environment, `${VAR}` substitution in documents and `$VAR` expansion in values.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::secret::Replaced;
 
 /// Environment variables. An empty variable counts as unset.
 #[derive(Clone, Debug, Default)]
@@ -28,33 +31,39 @@ impl Environment {
     /// variable (empty when unset, or the text after `:-`). `$${NAME}` stands for a literal
     /// `${NAME}`. Everything else stays as it is; what was pasted is not looked at again.
     pub fn substitute(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
+        self.substituted(text).text
+    }
+
+    /// The same, with where the values of secret variables stand.
+    pub(super) fn substituted(&self, text: &str) -> Replaced {
+        let mut out = Replaced::default();
         let mut rest = text;
         while let Some((before, from_dollar)) = split_at_dollar(rest) {
-            out.push_str(before);
+            out.text.push_str(before);
             let after = from_dollar.strip_prefix('$').unwrap_or(from_dollar);
             if let Some((_, literal, tail)) = after.strip_prefix('$').and_then(placeholder) {
-                out.push('$');
-                out.push_str(literal);
+                out.text.push('$');
+                out.text.push_str(literal);
                 rest = tail;
             } else if let Some((reference, _, tail)) = placeholder(after) {
-                out.push_str(self.get(reference.name).unwrap_or(reference.default));
+                let value = self.get(reference.name).unwrap_or(reference.default);
+                out.push_value(reference.name, value);
                 rest = tail;
             } else {
-                out.push('$');
+                out.text.push('$');
                 rest = after;
             }
         }
-        out.push_str(rest);
+        out.text.push_str(rest);
         out
     }
 
     /// Replaces `$NAME` and `${NAME}` by the variable's value (empty when unset), as a shell does.
-    pub(super) fn expand(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
+    pub(super) fn expanded(&self, text: &str) -> Replaced {
+        let mut out = Replaced::default();
         let mut rest = text;
         while let Some((before, from_dollar)) = split_at_dollar(rest) {
-            out.push_str(before);
+            out.text.push_str(before);
             let after = from_dollar.strip_prefix('$').unwrap_or(from_dollar);
             let braced = after
                 .strip_prefix('{')
@@ -62,18 +71,65 @@ impl Environment {
                 .and_then(|(name, tail)| Some((name, tail.strip_prefix('}')?)));
             match braced.or_else(|| name(after)) {
                 Some((name, tail)) => {
-                    out.push_str(self.get(name).unwrap_or_default());
+                    out.push_value(name, self.get(name).unwrap_or_default());
                     rest = tail;
                 }
                 None => {
-                    out.push('$');
+                    out.text.push('$');
                     rest = after;
                 }
             }
         }
-        out.push_str(rest);
+        out.text.push_str(rest);
         out
     }
+}
+
+/// The text in which placeholders stand for themselves.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from_dollar)) = split_at_dollar(rest) {
+        out.push_str(before);
+        out.push('$');
+        let after = from_dollar.strip_prefix('$').unwrap_or(from_dollar);
+        if let Some((_, own, tail)) = placeholder(after) {
+            out.push('$');
+            out.push_str(own);
+            rest = tail;
+        } else {
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The text with something else of the same length for each placeholder, so that it can be read
+/// without its variables; and where they stood.
+pub(super) fn without_placeholders(text: &str) -> (String, Vec<Range<usize>>) {
+    let mut out = String::with_capacity(text.len());
+    let mut stood = Vec::new();
+    let mut rest = text;
+    while let Some((before, from_dollar)) = split_at_dollar(rest) {
+        out.push_str(before);
+        let after = from_dollar.strip_prefix('$').unwrap_or(from_dollar);
+        let escaped = after.strip_prefix('$').and_then(placeholder);
+        match escaped.or_else(|| placeholder(after)) {
+            Some((.., tail)) => {
+                let length = from_dollar.len() - tail.len();
+                stood.push(out.len()..out.len() + length);
+                out.extend(std::iter::repeat_n('x', length));
+                rest = tail;
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    (out, stood)
 }
 
 impl FromIterator<(String, String)> for Environment {

@@ -6,23 +6,38 @@ use std::path::Path;
 use super::document::{self, Content, Entry, Malformed};
 use super::env::Environment;
 use super::notice::Problem;
+use super::secret::Secrets;
 
 /// Bytes of a configuration file: what is larger is none.
 const FILE_MAX: u64 = 4 << 20;
 
-/// What the first document of `path` holds.
+/// The text of `path`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn text(path: &Path) -> Result<String, Problem> {
+    read_bounded(path).map_err(|e| problem(0, e.to_string()))
+}
+
+/// What the first document of `text` holds; secrets that it took from variables are added to
+/// `secrets`.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(super) fn read(path: &Path, env: &Environment) -> Result<Vec<Entry>, Problem> {
-    let text = read_bounded(path).map_err(|e| problem(0, e.to_string()))?;
-    let entries = match document::parse(&env.substitute(&text)) {
+pub(super) fn entries(
+    text: &str,
+    env: &Environment,
+    secrets: &mut Secrets,
+) -> Result<Vec<Entry>, Problem> {
+    let replaced = env.substituted(text);
+    secrets.add(&replaced);
+    let entries = match document::parse_with(&replaced.text, &replaced.secrets) {
         Ok(None) => Vec::new(),
         Ok(Some(node)) => match node.content {
             Content::Map(entries) => entries,
             _ => return Err(problem(node.line, "must hold a mapping of keys")),
         },
-        Err(Malformed { line, why }) => return Err(problem(line, why)),
+        Err(Malformed { line, why }) => return Err(problem(line, secrets.mask(why))),
     };
     if let Some(line) = version_2(&entries) {
         let why = "this is config v2 (`file_format` or `extensions.obi`), which is not supported; \

@@ -3,6 +3,7 @@
 //! figment decides, for which a value is its number.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use figment::value::{Dict, Map, Value as Leaf};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -12,14 +13,16 @@ use super::env::Environment;
 use super::key::{Expand, Key, Kind};
 use super::keys::{self, SWITCHED_OFF_BY_NULL};
 use super::notice::{Notice, Origin, Problem};
+use super::secret::{Replaced, Secrets, is_secret_name};
 use super::table::{Found, Table};
 use super::value::{Reader, Value};
 
 /// A setting, or an entry of one that is a mapping, as a layer has it; `None` = it is wrong.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Written {
     value: Option<Value>,
     origin: Origin,
+    secret: bool,
 }
 
 /// A setting's value, and where it comes from.
@@ -28,6 +31,8 @@ pub(super) struct Setting {
     pub(super) key: &'static Key,
     pub(super) value: Value,
     pub(super) origin: Origin,
+    /// Its value, or a part of it, is not to be shown.
+    pub(super) secret: bool,
 }
 
 /// Every setting that has a value, in the order of the reference page.
@@ -43,16 +48,31 @@ pub(super) struct Settings {
 pub(super) struct Remarks {
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<Notice>,
+    /// What must not be found in them.
+    pub(super) secrets: Secrets,
 }
+
+/// Settings that have a YAML key.
+static IN_YAML: LazyLock<Table> =
+    LazyLock::new(|| Table::new(keys::all().filter(|key| key.in_yaml())));
+
+/// The lowest layer, which is always the same.
+static DEFAULTS: LazyLock<(Figment, Vec<Written>)> = LazyLock::new(|| {
+    let mut remarks = Remarks::default();
+    let mut layers = Layers { figment: Figment::new(), written: Vec::new(), remarks: &mut remarks };
+    layers.add_defaults();
+    (layers.figment, layers.written)
+});
 
 /// Reads every setting out of `file` (the entries of its document) and `env`.
 pub(super) fn settle(file: &[Entry], env: &Environment, remarks: &mut Remarks) -> Settings {
-    let mut layers = Layers { figment: Figment::new(), written: Vec::new(), remarks };
-    layers.add_defaults();
+    let (figment, written) = DEFAULTS.clone();
+    let mut layers = Layers { figment, written, remarks };
     let off = layers.add_file(file);
     layers.add_environment(env);
     layers.remarks.notices.extend(unknown_variables(env));
-    let read = keys::all().filter_map(|key| layers.read(key));
+    let merged = layers.merged();
+    let read = keys::all().filter_map(|key| layers.read(key, &merged));
     let by_path = read.map(|setting| (setting.key.path, setting)).collect();
     Settings { by_path, off }
 }
@@ -77,7 +97,7 @@ impl Layers<'_> {
     fn add_file(&mut self, file: &[Entry]) -> Vec<&'static str> {
         let mut dict = Dict::new();
         let mut off = Vec::new();
-        Table::new(keys::all().filter(|key| key.in_yaml())).walk(file, &mut |found, line| {
+        IN_YAML.walk(file, &mut |found, line| {
             let origin = Origin::File(line);
             match found {
                 Found::Setting(key, node) if !node.is_null() => {
@@ -90,7 +110,7 @@ impl Layers<'_> {
                         Kind::Map(_) => Content::Map(Vec::new()),
                         _ => Content::List(Vec::new()),
                     };
-                    let nothing = Node { line, content };
+                    let nothing = Node { line, ..Node::nowhere(content) };
                     self.put(&mut dict, key, nothing, &origin);
                 }
                 Found::Setting(..) => {}
@@ -118,15 +138,18 @@ impl Layers<'_> {
         for key in keys::all() {
             let set = key.vars.iter().find_map(|var| {
                 let text = env.get(var)?;
-                let text = match key.expand {
-                    Expand::No => text.to_owned(),
-                    Expand::Shell => env.expand(text),
-                    Expand::Placeholders => env.substitute(text),
+                let replaced = match key.expand {
+                    Expand::No => Replaced { text: text.to_owned(), ..Replaced::default() },
+                    Expand::Shell => env.expanded(text),
+                    Expand::Placeholders => env.substituted(text),
                 };
-                (!text.is_empty()).then_some((*var, text))
+                (!replaced.text.is_empty()).then_some((*var, replaced))
             });
-            if let Some((var, text)) = set {
-                self.put(&mut dict, key, Node::quoted(text), &Origin::Variable(var));
+            if let Some((var, replaced)) = set {
+                self.remarks.secrets.add(&replaced);
+                let secret = is_secret_name(var) || !replaced.secrets.is_empty();
+                let node = Node { secret, ..Node::quoted(replaced.text) };
+                self.put(&mut dict, key, node, &Origin::Variable(var));
             }
         }
         self.merge("environment", dict);
@@ -135,21 +158,23 @@ impl Layers<'_> {
     /// Puts what was written for `key` into a layer. Each entry of a mapping is a leaf by itself;
     /// an empty one takes away those of the layers below.
     fn put(&mut self, dict: &mut Dict, key: &'static Key, node: Node, origin: &Origin) {
-        match (key.kind, node.content) {
+        match (key.kind, node.content.clone()) {
             (Kind::Map(kind), Content::Map(entries)) if !entries.is_empty() => {
                 let mut leaves = Dict::new();
-                for Entry { key: name, line, value } in entries {
+                for mut entry in entries {
                     let origin = match origin {
-                        Origin::File(_) => Origin::File(line),
+                        Origin::File(_) => Origin::File(entry.line),
                         other => other.clone(),
                     };
-                    let leaf = self.leaf(key, *kind, &format!(".{name}"), &value, origin);
-                    leaves.insert(name, leaf);
+                    let below = format!(".{}", entry.shown());
+                    entry.value.secret |= entry.secret;
+                    let leaf = self.leaf(key, *kind, &below, &entry.value, origin);
+                    leaves.insert(entry.key, leaf);
                 }
                 insert(dict, key.path, Leaf::from(leaves));
             }
             (_, content) => {
-                let node = Node { line: node.line, content };
+                let node = Node { content, ..node };
                 let leaf = self.leaf(key, key.kind, "", &node, origin.clone());
                 insert(dict, key.path, leaf);
             }
@@ -178,7 +203,8 @@ impl Layers<'_> {
                 Err(problem) => self.remarks.problems.push(problem),
             }
         }
-        self.written.push(Written { value, origin });
+        let secret = key.secret || node.holds_secret();
+        self.written.push(Written { value, origin, secret });
         Leaf::from(self.written.len() - 1)
     }
 
@@ -192,24 +218,35 @@ impl Layers<'_> {
         self.written.get(usize::try_from(number).ok()?)
     }
 
-    fn read(&self, key: &'static Key) -> Option<Setting> {
-        let leaf = self.figment.find_value(key.path).ok()?;
-        let Leaf::Dict(_, leaves) = &leaf else {
-            let written = self.written(&leaf)?;
+    /// What every layer together has, once for all settings.
+    fn merged(&self) -> Leaf {
+        let profiles = self.figment.data().unwrap_or_default();
+        Leaf::from(profiles.into_iter().next().map(|(_, dict)| dict).unwrap_or_default())
+    }
+
+    fn read(&self, key: &'static Key, merged: &Leaf) -> Option<Setting> {
+        let leaf = merged.find_ref(key.path)?;
+        let Leaf::Dict(_, leaves) = leaf else {
+            let written = self.written(leaf)?;
             let value = written.value.clone()?;
-            return Some(Setting { key, value, origin: written.origin.clone() });
+            let Written { origin, secret, .. } = written;
+            return Some(Setting { key, value, origin: origin.clone(), secret: *secret });
         };
         let mut values = Vec::with_capacity(leaves.len());
         let mut origin = Origin::Default;
+        let mut secret = false;
         for (name, leaf) in leaves {
             let written = self.written(leaf)?;
             let value = written.value.clone()?;
-            if written.origin != Origin::Default {
+            // The first of those that the file has.
+            let first = origin == Origin::Default || written.origin.line() < origin.line();
+            if written.origin != Origin::Default && first {
                 origin = written.origin.clone();
             }
+            secret |= written.secret;
             values.push((name.clone(), value));
         }
-        Some(Setting { key, value: Value::Map(values), origin })
+        Some(Setting { key, value: Value::Map(values), origin, secret })
     }
 }
 
@@ -275,7 +312,11 @@ impl Settings {
     }
 
     pub(super) fn setting(&self, key: &Key) -> Option<&Setting> {
-        self.by_path.get(key.path)
+        self.at(key.path)
+    }
+
+    pub(super) fn at(&self, path: &str) -> Option<&Setting> {
+        self.by_path.get(path)
     }
 
     /// Whether the file or a variable sets it.
@@ -298,10 +339,10 @@ impl Settings {
 
     /// Something is wrong with its value.
     pub(super) fn problem(&self, key: &Key, why: impl std::fmt::Display) -> Problem {
-        let Some(Setting { key, value, origin }) = self.setting(key) else {
+        let Some(Setting { key, value, origin, secret }) = self.setting(key) else {
             return Problem::new(&Origin::Default, key.name(), why);
         };
-        let shown = if key.secret { String::new() } else { format!(" = {}", value.shown()) };
+        let shown = if *secret { String::new() } else { format!(" = {}", value.shown()) };
         let why = format!("{}{shown}: {why}", origin.name(key));
         Problem { line: origin.line(), why }
     }

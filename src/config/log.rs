@@ -7,7 +7,7 @@ use super::keys::{
     FAULT, LEDGER_FILE, LOG_FORMAT, LOG_LEVEL, RUNTIME_DIR, SHUTDOWN_TIMEOUT, TRACE_PRINTER,
 };
 use super::layers::Settings;
-use super::notice::{Notice, NoticeKind};
+use super::notice::{Notice, NoticeKind, Problem};
 
 /// The least severe message that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,9 +155,10 @@ fn log_format(settings: &Settings, notices: &mut Vec<Notice>) -> LogFormat {
     match settings.text(&LOG_FORMAT).unwrap_or_default().to_lowercase().as_str() {
         "json" => LogFormat::Json,
         "text" | "" => LogFormat::Text,
-        other => {
-            let text = format!("log_format {other:?} is neither text nor json: text is used");
-            notices.push(Notice { line: 0, text, kind: NoticeKind::Surprise });
+        _ => {
+            let Problem { line, why } =
+                settings.problem(&LOG_FORMAT, "is neither text nor json, text is used");
+            notices.push(Notice { line, text: why, kind: NoticeKind::Surprise });
             LogFormat::Text
         }
     }

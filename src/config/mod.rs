@@ -7,6 +7,7 @@
 
 mod discovery;
 mod document;
+mod duration;
 mod ebpf;
 mod env;
 mod file;
@@ -15,10 +16,13 @@ mod key;
 mod keys;
 mod layers;
 mod log;
+mod migrate;
 mod notice;
 mod numbers;
 mod pages;
 mod render;
+mod rules;
+mod secret;
 mod source;
 mod table;
 mod traces;
@@ -27,20 +31,22 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
+pub use migrate::{Migrated, migrate};
 pub use notice::{Notice, NoticeKind, Problem};
 pub use source::{Change, Source};
 pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
 pub use value::without_userinfo;
 
-use keys::{EXCLUDE_OTEL_INSTRUMENTED, OTLP_ENDPOINT, TRACE_PRINTER};
-use layers::{Remarks, Setting, Settings};
-use value::Value;
+use keys::{EXCLUDE_OTEL_INSTRUMENTED, LOG_CONFIG, OTLP_ENDPOINT, TRACE_PRINTER};
+use layers::{Remarks, Settings};
+use rules::Plan;
 
 use crate::model::selector::Selectors;
 
@@ -72,6 +78,8 @@ pub struct Loaded {
     pub config: Config,
     /// What is set and has no effect, or not the one that one would expect.
     pub notices: Vec<String>,
+    /// What is to be printed at start (`log_config`): all settings, secrets masked.
+    pub printed: Option<String>,
     settings: Settings,
 }
 
@@ -115,11 +123,15 @@ pub fn load(
     let path = env.get(CONFIG_PATH).map(PathBuf::from).or_else(|| path.map(Path::to_owned));
     let mut settled = Settled::read(path, env)?;
     let config = settled.config(purpose);
-    let (problems, notices) = settled.said();
+    let (mut problems, notices) = settled.said();
+    if problems.is_empty() && purpose == Purpose::Observe {
+        problems.extend(settled.unable(&config));
+    }
     match problems.is_empty() {
         true => {
             let notices = notices.into_iter().map(|(_, text)| text).collect();
-            Ok(Loaded { config, notices, settings: settled.settings })
+            let printed = settled.printed();
+            Ok(Loaded { config, notices, printed, settings: settled.settings })
         }
         false => {
             // A misspelt name is often the cause.
@@ -137,12 +149,13 @@ pub fn check(path: &Path, env: &Environment, strict: bool) -> (Vec<String>, Vec<
         Ok(settled) => settled,
         Err(error) => return (error.problems, Vec::new()),
     };
-    settled.config(Purpose::Observe);
+    let config = settled.config(Purpose::Observe);
     let (mut problems, notices) = settled.said();
     let wrong = |kind| strict && kind == NoticeKind::Unknown;
     problems.extend(notices.iter().filter(|(kind, _)| wrong(*kind)).map(|(_, text)| text.clone()));
     let heard = notices.into_iter().filter(|(kind, _)| !wrong(*kind)).map(|(_, text)| text);
-    (problems, heard.collect())
+    let unable = settled.unable(&config).filter(|_| problems.is_empty());
+    (problems, heard.chain(unable).collect())
 }
 
 /// The effective configuration as a YAML file, secrets masked; `origin` = with where each value
@@ -159,7 +172,11 @@ pub fn effective(
     let settled = Settled::read(path, env)?;
     let (problems, _) = settled.said();
     match problems.is_empty() {
-        true => Ok(pages::effective(&settled.settings, &settled.path(), origin)),
+        true => {
+            let Settled { settings, remarks, .. } = &settled;
+            let text = pages::effective(settings, &settled.path(), origin, &remarks.secrets);
+            Ok(env::escaped(&text))
+        }
         false => Err(ConfigError { problems }),
     }
 }
@@ -185,21 +202,25 @@ struct Settled {
     path: Option<PathBuf>,
     settings: Settings,
     remarks: Remarks,
+    /// What they ask for.
+    plan: Plan,
 }
 
 impl Settled {
     fn read(path: Option<PathBuf>, env: &Environment) -> Result<Self, ConfigError> {
+        let mut remarks = Remarks::default();
         let entries = match &path {
-            Some(path) => file::read(path, env),
+            Some(path) => {
+                file::text(path).and_then(|text| file::entries(&text, env, &mut remarks.secrets))
+            }
             None => Ok(Vec::new()),
         };
-        let mut remarks = Remarks::default();
         let entries = entries.map_err(|p| {
             let place = path.as_deref().map_or_else(String::new, |path| place(path, p.line));
             ConfigError { problems: vec![format!("config file {place}{}", p.why)] }
         })?;
         let settings = layers::settle(&entries, env, &mut remarks);
-        Ok(Self { path, settings, remarks })
+        Ok(Self { path, settings, remarks, plan: Plan::default() })
     }
 
     fn path(&self) -> String {
@@ -208,42 +229,63 @@ impl Settled {
 
     /// What the agent makes of them; the default where something is wrong.
     fn config(&mut self, purpose: Purpose) -> Config {
-        let Self { settings, remarks: Remarks { problems, notices }, .. } = self;
-        let selection = discovery::read(settings, problems, notices);
-        let selects = selection.is_some();
+        let Self { settings, remarks, .. } = self;
+        self.plan = Plan::of(settings);
+        let selection = discovery::read(settings, &mut remarks.notices);
         let mut config = Config {
-            agent: AgentConfig::read(settings, notices),
+            agent: AgentConfig::read(settings, &mut remarks.notices),
             selection: selection.unwrap_or_default(),
             excluded_system_paths: discovery::excluded_system_paths(settings),
             exclude_otel_instrumented: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED),
             ebpf: EbpfConfig::read(settings),
-            traces: traces::read(settings, problems, notices),
+            traces: traces::read(settings, &mut remarks.problems),
             resource_attributes: traces::read_resource_attributes(settings),
         };
-        notices.extend(not_acted_on(settings));
-        if problems.is_empty() {
-            problems.extend(complete(&mut config, selects, settings, purpose));
+        rules::check(settings, &self.plan, remarks);
+        if remarks.problems.is_empty() {
+            remarks.problems.extend(complete(&mut config, &mut self.plan, settings, purpose));
         }
         config
+    }
+
+    /// Why the agent would do nothing with it, though it is valid.
+    fn unable(&self, config: &Config) -> Option<String> {
+        let aside = self.plan.application && config.selection.include.is_empty();
+        let unable = self.plan.unable();
+        unable.or_else(|| aside.then(|| NOTHING_CHOSEN.to_owned()))
+    }
+
+    /// All settings, as `log_config` wants them.
+    fn printed(&self) -> Option<String> {
+        let Self { settings, remarks, .. } = self;
+        let text = || pages::effective(settings, &self.path(), false, &remarks.secrets);
+        match settings.text(&LOG_CONFIG)? {
+            "yaml" => Some(text()),
+            "json" => pages::as_json(&text()),
+            _ => None,
+        }
     }
 
     /// Sentences about problems and notices, those about the file with their places.
     fn said(&self) -> (Vec<String>, Vec<(NoticeKind, String)>) {
         // What is about no line of the file is about a variable, or about everything.
-        let said = |line: usize, text: &str| match (&self.path, line) {
-            (_, 0) | (None, _) => text.to_owned(),
-            (Some(path), line) => format!("{}{text}", place(path, line)),
+        let said = |line: usize, text: &str| {
+            let text = self.remarks.secrets.mask(text.to_owned());
+            match (&self.path, line) {
+                (_, 0) | (None, _) => text,
+                (Some(path), line) => format!("{}{text}", place(path, line)),
+            }
         };
         // A variable of several settings is wrong for each in the same words.
-        let mut problems: Vec<&Problem> = Vec::new();
-        for problem in &self.remarks.problems {
-            if !problems.contains(&problem) {
-                problems.push(problem);
-            }
-        }
+        let mut seen = HashSet::new();
+        let problems = self.remarks.problems.iter();
+        let mut problems: Vec<&Problem> =
+            problems.filter(|p| seen.insert((p.line, p.why.as_str()))).collect();
         problems.sort_by_key(|problem| problem.line);
         let problems = problems.into_iter().map(|problem| said(problem.line, &problem.why));
+        let mut seen = HashSet::new();
         let notices = self.remarks.notices.iter();
+        let notices = notices.filter(|n| seen.insert((n.line, n.text.as_str())));
         let notices = notices.map(|notice| (notice.kind, said(notice.line, &notice.text)));
         (problems.collect(), notices.collect())
     }
@@ -256,65 +298,37 @@ fn place(path: &Path, line: usize) -> String {
     }
 }
 
-/// Settings that are set and not acted on.
-fn not_acted_on(settings: &Settings) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    let mut say = |line, name: &str| {
-        let text = format!("{name} is accepted but not acted on yet");
-        notices.push(Notice { line, text, kind: NoticeKind::NotActedOn });
-    };
-    for setting in settings.all().filter(|s| settings.is_set(s.key)) {
-        let Setting { key, value, origin } = setting;
-        if !key.acted {
-            say(origin.line(), origin.name(key));
-        } else if let (Value::Items(items), Some(keys)) = (value, key.kind.keys()) {
-            for (i, item) in items.iter().enumerate() {
-                let unheard = |name: &str| keys.iter().any(|k| k.path == name && !k.acted);
-                for (name, _) in item.values.iter().filter(|(name, _)| unheard(name)) {
-                    say(item.line, &format!("{}[{i}].{name}", key.path));
-                }
-            }
-        }
-    }
-    notices
-}
-
-/// Whether the setting is about another output than spans.
-fn is_other(key: &key::Key) -> bool {
-    const OTHERS: [&str; 5] =
-        ["metrics.", "otel_metrics_export.", "prometheus_export.", "network.", "stats."];
-    OTHERS.iter().any(|section| key.path.starts_with(section))
-}
+const NOTHING_CHOSEN: &str = "nothing would be done: every setting that chooses processes is left \
+                              aside because of another";
 
 /// Decides what follows from what is set and what is not: nothing at all means every process as
 /// text; else there must be something to observe and somewhere to send it, as far as `purpose`
 /// needs them.
 fn complete(
     config: &mut Config,
-    selects: bool,
+    plan: &mut Plan,
     settings: &Settings,
     purpose: Purpose,
 ) -> Option<Problem> {
-    let exports = config.agent.trace_printer != TracePrinter::Disabled || config.traces.is_some();
     let printer_set = settings.is_set(&TRACE_PRINTER);
-    // Who sets up something else than traces does not mean every process.
-    let other =
-        || settings.all().any(|s| settings.is_set(s.key) && !s.key.acted && is_other(s.key));
-    let why = match (purpose, selects, exports) {
-        (Purpose::Observe, true, true) | (Purpose::Record, true, _) | (Purpose::Diagnose, ..) => {
-            return None;
-        }
-        (Purpose::Observe, false, false) if !printer_set && !other() => {
+    let why = match (purpose, plan.observes(), plan.exports()) {
+        (Purpose::Observe, true, _) if !plan.application => return None,
+        (Purpose::Observe, true, true) | (Purpose::Diagnose, ..) => return None,
+        (Purpose::Observe, false, false) if !printer_set && !rules::asks_for_other(settings) => {
             config.selection = discovery::everything(settings);
             config.agent.trace_printer = TracePrinter::Text;
+            (plan.application, plan.printer) = (true, true);
             return None;
         }
-        (Purpose::Record, false, _) => {
-            config.selection = discovery::everything(settings);
+        (Purpose::Record, ..) => {
+            if !plan.application {
+                config.selection = discovery::everything(settings);
+            }
             return None;
         }
         (Purpose::Replay, ..) => {
-            if !exports && !printer_set {
+            let prints = config.agent.trace_printer != TracePrinter::Disabled;
+            if !prints && config.traces.is_none() && !printer_set {
                 config.agent.trace_printer = TracePrinter::Text;
             }
             return None;

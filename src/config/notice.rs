@@ -138,6 +138,14 @@ impl Remark {
                     why: format!("{name}: no selector has such a criterion{hint}"),
                 })
             }
+            What::CutOff(written, used) => {
+                let text = format!("{name} = {written}: the fraction is cut off, {used} is used");
+                Ok(Notice { line, text, kind: NoticeKind::Surprise })
+            }
+            What::NoCriterion => {
+                let text = format!("{name} is empty, so that it is no criterion");
+                Ok(Notice { line, text, kind: NoticeKind::Surprise })
+            }
             What::UnknownKey(nearest) => Ok(notice(unknown(&name, nearest))),
             What::NoEffect(word, nearest) => {
                 let hint = nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default();

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::document::{self, Content, Node};
 use super::key::{Key, Kind};
 use super::keys;
 use super::layers::{Setting, Settings};
 use super::notice::Origin;
 use super::render::quoted;
+use super::secret::{MASK, Secrets};
 use super::value::Value;
 
 /// A part of a dotted path that others stand below, or a leaf.
@@ -41,7 +43,12 @@ fn tree<T: Copy>(paths: &[(&str, T)]) -> Vec<Branch<T>> {
 
 /// The effective configuration as a YAML file; what exists only in the environment stands in
 /// comments. `origin` says behind each setting where it comes from. Secrets are masked.
-pub(super) fn effective(settings: &Settings, file: &str, origin: bool) -> String {
+pub(super) fn effective(
+    settings: &Settings,
+    file: &str,
+    origin: bool,
+    secrets: &Secrets,
+) -> String {
     let mut out = String::new();
     let in_yaml: Vec<(&str, &Setting)> =
         settings.all().filter(|s| s.key.in_yaml()).map(|s| (s.key.path, s)).collect();
@@ -54,9 +61,9 @@ pub(super) fn effective(settings: &Settings, file: &str, origin: bool) -> String
     for name in &settings.off {
         let _infallible = writeln!(out, "{name}: null");
     }
-    write_effective(&mut out, 0, &tree(&in_yaml), &note);
+    write_effective(&mut out, 0, &tree(&in_yaml), &note, secrets);
     for setting in settings.all().filter(|s| !s.key.in_yaml()) {
-        let value = if setting.key.secret { "***".to_owned() } else { setting.value.shown() };
+        let value = if setting.secret { MASK.to_owned() } else { setting.value.shown() };
         let _infallible = writeln!(out, "# {}: {value}{}", setting.key.name(), note(setting));
     }
     out
@@ -67,29 +74,34 @@ fn write_effective(
     depth: usize,
     branches: &[Branch<&Setting>],
     note: &impl Fn(&Setting) -> String,
+    secrets: &Secrets,
 ) {
     let indent = "  ".repeat(depth);
     for branch in branches {
         let _infallible = match branch {
             Branch::Section(name, below) => {
                 let _infallible = writeln!(out, "{indent}{name}:");
-                write_effective(out, depth + 1, below, note);
+                write_effective(out, depth + 1, below, note, secrets);
                 Ok(())
             }
             Branch::Leaf(name, setting) => {
                 let note = note(setting);
+                let mask = |text: String| secrets.mask(text);
                 match &setting.value {
-                    _ if setting.key.secret => writeln!(out, "{indent}{name}: '***'{note}"),
+                    value if setting.secret && !is_masked_in_parts(value, secrets) => {
+                        writeln!(out, "{indent}{name}: '{MASK}'{note}")
+                    }
                     Value::Items(items) if !items.is_empty() => {
                         let _infallible = writeln!(out, "{indent}{name}:{note}");
-                        items
-                            .iter()
-                            .try_for_each(|item| writeln!(out, "{indent}  - {}", item.shown()))
+                        items.iter().try_for_each(|item| {
+                            writeln!(out, "{indent}  - {}", mask(item.shown()))
+                        })
                     }
                     Value::Map(entries) if !entries.is_empty() => {
                         let _infallible = writeln!(out, "{indent}{name}:{note}");
                         entries.iter().try_for_each(|(key, value)| {
-                            writeln!(out, "{indent}  {}: {}", quoted(key), value.shown())
+                            let entry = mask(format!("{}: {}", quoted(key), value.shown()));
+                            writeln!(out, "{indent}  {entry}")
                         })
                     }
                     value => writeln!(out, "{indent}{name}: {}{note}", value.shown()),
@@ -97,6 +109,30 @@ fn write_effective(
             }
         };
     }
+}
+
+/// The effective configuration as one line of JSON.
+pub(super) fn as_json(yaml: &str) -> Option<String> {
+    fn value(node: Node) -> Json {
+        match node.content {
+            Content::Quoted(text) => Json::from(text),
+            Content::Plain(text) => {
+                serde_json::from_str(&text).unwrap_or_else(|_| Json::from(text))
+            }
+            Content::List(items) => Json::Array(items.into_iter().map(value).collect()),
+            Content::Map(entries) => {
+                Json::Object(entries.into_iter().map(|e| (e.key, value(e.value))).collect())
+            }
+        }
+    }
+    let root = document::parse(yaml).ok()??;
+    Some(format!("{}\n", value(root)))
+}
+
+/// Whether only parts of the value are secret, and can be found in it.
+fn is_masked_in_parts(value: &Value, secrets: &Secrets) -> bool {
+    let shown = value.shown();
+    matches!(value, Value::Items(_) | Value::Map(_)) && secrets.mask(shown.clone()) != shown
 }
 
 /// Every setting with what it means, commented out.

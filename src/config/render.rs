@@ -1,6 +1,7 @@
 //! Values as they are written.
 
-use super::value::{Fields, Value, go_duration, without_userinfo};
+use super::duration::go_duration;
+use super::value::{Fields, Value, without_userinfo};
 
 impl Value {
     /// In YAML's flow style, on one line; of a URL without user and password.
@@ -14,7 +15,7 @@ impl Value {
             Self::Numbers(numbers) => quoted(&numbers.to_string()),
             Self::Ints(values) => list(values.iter().map(ToString::to_string)),
             Self::Floats(values) => list(values.iter().map(ToString::to_string)),
-            Self::List(texts) => list(texts.iter().map(|text| quoted(text))),
+            Self::List(texts) => list(texts.iter().map(|text| quoted(&without_userinfo(text)))),
             Self::Cidrs(networks) => {
                 list(networks.iter().map(|(cidr, name)| match name.as_str() {
                     "" => quoted(cidr),

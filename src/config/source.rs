@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::key::Key;
-use super::layers::{Setting, Settings};
+use super::layers::Settings;
+use super::secret::MASK;
 use super::{CONFIG_PATH, ConfigError, Environment, Loaded, Purpose, keys, load};
 
 /// The file, if any, and the environment.
@@ -72,7 +73,7 @@ impl Loaded {
 fn shown(settings: &Settings, key: &Key) -> String {
     match settings.setting(key) {
         None => String::new(),
-        Some(Setting { .. }) if key.secret => "***".to_owned(),
-        Some(Setting { value, .. }) => value.shown(),
+        Some(setting) if setting.secret || key.secret => MASK.to_owned(),
+        Some(setting) => setting.value.shown(),
     }
 }

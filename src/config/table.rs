@@ -6,6 +6,10 @@ use std::ops::Bound;
 use super::document::{Content, Entry, Node};
 use super::key::Key;
 
+/// Unknown keys of a document of which it is guessed what was meant: who has more of them has no
+/// typing errors, but another kind of file.
+const GUESSES: usize = 100;
+
 /// Settings by path.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -32,27 +36,36 @@ impl Table {
 
     /// Calls `found` with everything that the mapping `entries` holds, and the line of its key.
     pub(super) fn walk<'a>(&self, entries: &'a [Entry], found: &mut impl FnMut(Found<'a>, usize)) {
-        self.walk_section("", entries, found);
+        let mut guesses = GUESSES;
+        self.walk_section("", entries, &mut guesses, found);
     }
 
     fn walk_section<'a>(
         &self,
         section: &str,
         entries: &'a [Entry],
+        guesses: &mut usize,
         found: &mut impl FnMut(Found<'a>, usize),
     ) {
-        for Entry { key, line, value } in entries {
+        for entry @ Entry { key, line, value, .. } in entries {
             let path = join(section, key);
+            let unknown = |nearest: Option<String>| match entry.secret {
+                true => Found::Unknown(join(section, entry.shown()), None),
+                false => Found::Unknown(path.clone(), nearest),
+            };
             // A dot in a key makes no path: no key of the contract has one.
             if key.contains('.') {
-                found(Found::Unknown(path, self.dotted(section, key)), *line);
+                found(unknown(self.dotted(section, key)), *line);
             } else if let Some(setting) = self.keys.get(path.as_str()) {
                 found(Found::Setting(setting, value), *line);
             } else if !self.has_section(&path) {
-                let nearest = self.nearest(section, key);
-                found(Found::Unknown(path, nearest), *line);
+                let nearest = guesses.checked_sub(1).and_then(|left| {
+                    *guesses = left;
+                    self.nearest(section, key)
+                });
+                found(unknown(nearest), *line);
             } else if let Content::Map(entries) = &value.content {
-                self.walk_section(&path, entries, found);
+                self.walk_section(&path, entries, guesses, found);
             } else if value.is_null() {
                 found(Found::Empty(path), *line);
             } else {

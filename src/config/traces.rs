@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::discovery::no_ratio;
 use super::keys::{
     BACKOFF_ELAPSED, BACKOFF_INITIAL, BACKOFF_MAX, BATCH_MAX_SIZE, BATCH_TIMEOUT, HEADERS,
     OTLP_ENDPOINT, QUEUE_SIZE, RESOURCE_ATTRIBUTES, SAMPLER, SAMPLER_ARG, TRACES_ENDPOINT,
     TRACES_HEADERS, TRACES_PROTOCOL, TRACES_SKIP_VERIFY,
 };
 use super::layers::Settings;
-use super::notice::{Notice, Problem};
+use super::notice::Problem;
 use crate::model::sampler::Sampler;
 use crate::model::service::parse_pairs;
 
@@ -80,11 +79,7 @@ pub struct OtlpConfig {
 }
 
 /// Reads the section; `None` when there is no endpoint.
-pub(super) fn read(
-    settings: &Settings,
-    problems: &mut Vec<Problem>,
-    notices: &mut Vec<Notice>,
-) -> Option<OtlpConfig> {
+pub(super) fn read(settings: &Settings, problems: &mut Vec<Problem>) -> Option<OtlpConfig> {
     let own = settings.text(&TRACES_ENDPOINT).map(Endpoint::of);
     let common = settings.text(&OTLP_ENDPOINT).map(Endpoint::of);
     let mut headers = read_headers(settings, &HEADERS, problems);
@@ -123,20 +118,10 @@ pub(super) fn read(
         OtlpProtocol::Grpc => endpoint.base(),
         OtlpProtocol::HttpProtobuf => endpoint.traces_url(specific),
     };
-    let sampler = read_sampler(settings, notices);
-    Some(OtlpConfig { url, protocol, headers, insecure_skip_verify, batch, backoff, sampler })
-}
-
-/// An argument that is no ratio means every trace, as the contract has it.
-fn read_sampler(settings: &Settings, notices: &mut Vec<Notice>) -> Sampler {
     let text = |key| settings.text(key).unwrap_or_default();
-    Sampler::named(text(&SAMPLER), text(&SAMPLER_ARG)).unwrap_or_else(|| {
-        let setting = settings.setting(&SAMPLER_ARG).or_else(|| settings.setting(&SAMPLER));
-        let (line, name) =
-            setting.map_or((0, SAMPLER_ARG.path), |s| (s.origin.line(), s.origin.name(s.key)));
-        notices.push(no_ratio(line, name, text(&SAMPLER_ARG)));
-        Sampler::default()
-    })
+    // What is no ratio is told by the rules, and means every trace, as the contract has it.
+    let sampler = Sampler::named(text(&SAMPLER), text(&SAMPLER_ARG)).unwrap_or_default();
+    Some(OtlpConfig { url, protocol, headers, insecure_skip_verify, batch, backoff, sampler })
 }
 
 /// `OTEL_RESOURCE_ATTRIBUTES` of the agent itself, in order.

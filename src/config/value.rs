@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use super::document::{Content, Node};
+use super::duration::{go_duration, go_duration_ns};
 use super::glob;
 use super::key::{Key, Kind};
 use super::numbers;
+use super::secret::MASK;
 use super::table::{Found, Table, similar};
 use crate::model::selector::Numbers;
 
@@ -69,6 +71,10 @@ pub(super) enum What {
     NoSuchKey(Option<String>),
     /// A word in a list that has no effect, and the nearest that has.
     NoEffect(String, Option<String>),
+    /// A fraction where a whole number belongs, and what is used.
+    CutOff(String, String),
+    /// A criterion without a text.
+    NoCriterion,
 }
 
 /// Reads values of one setting and collects what is to be said of them.
@@ -111,22 +117,40 @@ impl Reader {
                 self.each(node, |node, env| int(node, env, 0, i64::from(u32::MAX))).map(Value::Ints)
             }
             Kind::Buckets => self.each(node, number).map(Value::Floats),
-            _ => self.checked(node, scalar(kind, node, self.env)),
+            Kind::Int(min, max) if !self.env => self.yaml_int(node, min, max).map(Value::Int),
+            _ => self.checked(kind, node, scalar(kind, node, self.env)),
         }
     }
 
-    fn checked<T>(&mut self, node: &Node, read: Result<T, String>) -> Option<T> {
+    fn checked<T>(&mut self, kind: Kind, node: &Node, read: Result<T, String>) -> Option<T> {
         match read {
             Ok(value) => Some(value),
             Err(must) => {
-                self.wrong(node, must);
+                self.wrong(kind, node, must);
                 None
             }
         }
     }
 
-    fn wrong(&mut self, node: &Node, must: impl Into<String>) {
-        self.remark(node.line, What::Wrong(shown(node), must.into()));
+    fn wrong(&mut self, kind: Kind, node: &Node, must: impl Into<String>) {
+        self.remark(node.line, What::Wrong(shown(kind, node), must.into()));
+    }
+
+    /// A whole number. The fraction of one that has it is cut off, and that is remarked.
+    fn yaml_int(&mut self, node: &Node, min: i64, max: i64) -> Option<i64> {
+        let read = int(node, false, min, max);
+        let whole = match &node.content {
+            Content::Plain(text) if read.is_err() => whole_part(text),
+            _ => None,
+        };
+        match whole.filter(|n| (min..=max).contains(n)) {
+            Some(n) => {
+                let said = if node.secret { MASK.to_owned() } else { n.to_string() };
+                self.remark(node.line, What::CutOff(shown(Kind::Text, node), said));
+                Some(n)
+            }
+            None => self.checked(Kind::Int(min, max), node, read),
+        }
     }
 
     fn remark(&mut self, line: usize, what: What) {
@@ -143,16 +167,17 @@ impl Reader {
     }
 
     /// The elements of a sequence, or of a variable's comma list.
-    fn elements(&mut self, node: &Node) -> Option<Vec<Node>> {
+    fn elements(&mut self, kind: Kind, node: &Node) -> Option<Vec<Node>> {
         match &node.content {
             Content::List(items) => Some(items.clone()),
             Content::Quoted(text) if self.env => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-                Some(parts.map(Node::quoted).collect())
+                let secret = node.secret;
+                Some(parts.map(|part| Node { secret, ..Node::quoted(part) }).collect())
             }
             _ if node.is_null() => Some(Vec::new()),
             _ => {
-                self.wrong(node, "must be a sequence, such as [a, b]");
+                self.wrong(kind, node, "must be a sequence, such as [a, b]");
                 None
             }
         }
@@ -163,12 +188,12 @@ impl Reader {
         node: &Node,
         read: impl Fn(&Node, bool) -> Result<T, String>,
     ) -> Option<Vec<T>> {
-        let items = self.elements(node)?;
+        let items = self.elements(Kind::List, node)?;
         let mut values = Vec::with_capacity(items.len());
         let mut whole = true;
         for (i, item) in items.iter().enumerate() {
             let value = read(item, self.env);
-            match self.below(&format!("[{i}]"), |this| this.checked(item, value)) {
+            match self.below(&format!("[{i}]"), |this| this.checked(Kind::List, item, value)) {
                 Some(value) => values.push(value),
                 None => whole = false,
             }
@@ -183,7 +208,11 @@ impl Reader {
             Kind::Globs => glob_text(item),
             _ => text(item),
         })?;
-        for name in &texts {
+        let hidden = |i: usize| match &node.content {
+            Content::List(items) => items.get(i).is_some_and(|item| item.secret),
+            _ => node.secret,
+        };
+        for (i, name) in texts.iter().enumerate() {
             let nearest = match kind {
                 Kind::Names(names) if !names.contains(&name.as_str()) => {
                     similar(name, names.iter().copied()).map(str::to_owned)
@@ -191,13 +220,14 @@ impl Reader {
                 Kind::SomeOf(must, judge) if !judge(name) => Some(must.to_owned()),
                 _ => continue,
             };
-            self.remark(node.line, What::NoEffect(name.clone(), nearest));
+            let name = if hidden(i) { MASK.to_owned() } else { name.clone() };
+            self.remark(node.line, What::NoEffect(name, nearest));
         }
         Some(Value::List(texts))
     }
 
     fn cidrs(&mut self, node: &Node) -> Option<Value> {
-        let items = self.elements(node)?;
+        let items = self.elements(Kind::Cidrs, node)?;
         let mut networks = Vec::with_capacity(items.len());
         let mut whole = true;
         for (i, item) in items.iter().enumerate() {
@@ -209,12 +239,13 @@ impl Reader {
                         _ => String::new(),
                     };
                     if fields.get("cidr").is_none() {
-                        this.wrong(item, "must have a cidr");
+                        this.wrong(Kind::Cidrs, item, "must have a cidr");
                     }
                     Some((text("cidr"), text("name")))
                 }),
                 _ => self.below(&format!("[{i}]"), |this| {
-                    this.checked(item, cidr(item)).map(|network| (network, String::new()))
+                    this.checked(Kind::Cidrs, item, cidr(item))
+                        .map(|network| (network, String::new()))
                 }),
             };
             whole &= network.is_some();
@@ -228,20 +259,20 @@ impl Reader {
             if node.is_null() {
                 return Some(Value::Map(Vec::new()));
             }
-            self.wrong(node, "must be a mapping");
+            self.wrong(Kind::Text, node, "must be a mapping");
             return None;
         };
         let mut values = Vec::with_capacity(entries.len());
         for entry in entries {
             let read = |this: &mut Self| this.read(kind, &entry.value);
-            let value = self.below(&format!(".{}", entry.key), read)?;
+            let value = self.below(&format!(".{}", entry.shown()), read)?;
             values.push((entry.key.clone(), value));
         }
         Some(Value::Map(values))
     }
 
     fn items(&mut self, keys: &'static [Key], node: &Node, strict: bool) -> Option<Value> {
-        let items = self.elements(node)?;
+        let items = self.elements(Kind::Items(keys), node)?;
         let mut read = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
             let fields = self.below(&format!("[{i}]"), |this| this.fields(keys, item, strict));
@@ -252,14 +283,20 @@ impl Reader {
 
     fn fields(&mut self, keys: &'static [Key], node: &Node, strict: bool) -> Option<Fields> {
         let Content::Map(entries) = &node.content else {
-            self.wrong(node, "must be a mapping of keys");
+            self.wrong(Kind::Text, node, "must be a mapping of keys");
             return None;
         };
         let mut fields = Fields { line: node.line, values: Vec::new() };
         let mut whole = true;
         Table::new(keys).walk(entries, &mut |found, line| match found {
             // Not set.
-            Found::Setting(_, node) if node.is_null() => {}
+            Found::Setting(key, node) if node.is_null() => {
+                if strict && matches!(key.kind, Kind::Glob | Kind::Regex) {
+                    self.below(&format!(".{}", key.path), |this| {
+                        this.remark(line, What::NoCriterion);
+                    });
+                }
+            }
             Found::Setting(key, node) => {
                 let step = format!(".{}", key.path);
                 match self.below(&step, |this| this.read(key.kind, node)) {
@@ -333,6 +370,7 @@ fn scalar(kind: Kind, node: &Node, env: bool) -> Result<Value, String> {
 /// Text. A number or a truth value without quotes is the text that was written.
 fn text(node: &Node) -> Result<String, String> {
     match &node.content {
+        _ if node.is_null() => Ok(String::new()),
         Content::Quoted(text) | Content::Plain(text) => Ok(text.clone()),
         Content::List(_) | Content::Map(_) => Err("must be text".to_owned()),
     }
@@ -422,6 +460,14 @@ fn number(node: &Node, _env: bool) -> Result<f64, String> {
     parsed.ok_or_else(|| "must be a number".to_owned())
 }
 
+/// What stands before the point of a number that has one.
+fn whole_part(text: &str) -> Option<i64> {
+    let number: f64 = text.contains('.').then(|| text.replace('_', "").parse().ok())??;
+    // Of greater numbers not every digit is known.
+    let exact = number.is_finite() && number.abs() < 9_007_199_254_740_992.0;
+    exact.then(|| format!("{:.0}", number.trunc()).parse().ok())?
+}
+
 /// Nanoseconds. A bare `0` is only accepted in the environment.
 fn duration(node: &Node, env: bool, least: i64) -> Result<i64, String> {
     let must = match least {
@@ -477,117 +523,35 @@ fn is_cidr(text: &str) -> bool {
 }
 
 /// What was written, as an error message shows it.
-pub(super) fn shown(node: &Node) -> String {
+fn shown(kind: Kind, node: &Node) -> String {
     match &node.content {
-        Content::Quoted(text) => format!("{:?}", without_userinfo(text)),
-        Content::Plain(text) => without_userinfo(text),
+        _ if node.secret => MASK.to_owned(),
+        Content::Quoted(text) => format!("{:?}", may_be_shown(kind, text)),
+        Content::Plain(text) => may_be_shown(kind, text),
         Content::List(items) => {
-            format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+            let items: Vec<String> = items.iter().map(|item| shown(kind, item)).collect();
+            format!("[{}]", items.join(", "))
         }
         Content::Map(_) => "a mapping".to_owned(),
     }
 }
 
-/// The text without the `user:password@` of a URL.
+/// What is meant to be a URL may be none, and have a user all the same.
+fn may_be_shown(kind: Kind, text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) if matches!(kind, Kind::Url) && !text.contains("://") => host.to_owned(),
+        _ => without_userinfo(text),
+    }
+}
+
+/// The text without the `user:password@` of a URL: without everything before its last `@`, for a
+/// password may hold anything.
 pub fn without_userinfo(s: &str) -> String {
-    let Some((scheme, rest)) = s.split_once("://") else { return s.to_owned() };
-    let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    path.map_or_else(|| format!("{scheme}://{host}"), |p| format!("{scheme}://{host}/{p}"))
-}
-/// Nanoseconds of a duration in Go's notation: `[-+]?` then `0` or a sequence of decimal numbers,
-/// each with a unit (`ns us µs μs ms s m h`). `None` when malformed or beyond 292 years. See
-/// <https://pkg.go.dev/time#ParseDuration>.
-pub(super) fn go_duration_ns(s: &str) -> Option<i64> {
-    let (negative, mut rest) = match s.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, s.strip_prefix('+').unwrap_or(s)),
+    let at = |(scheme, rest): (&str, &str)| {
+        // `unix://@name` is a socket's name.
+        let rest = if scheme == "unix" { "" } else { rest };
+        let (_, host) = rest.rsplit_once('@')?;
+        Some(format!("{scheme}://{host}"))
     };
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total: i128 = 0;
-    loop {
-        let (whole, after) = digits(rest)?;
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => digits(after)?,
-            None => ("", after),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return None;
-        }
-        let (unit_ns, after) = unit(after)?;
-        total = total.checked_add(scaled(whole, fraction, unit_ns)?)?;
-        if after.is_empty() {
-            break;
-        }
-        rest = after;
-    }
-    i64::try_from(if negative { -total } else { total }).ok()
-}
-
-/// Splits leading digits off; the result may be empty.
-fn digits(s: &str) -> Option<(&str, &str)> {
-    s.split_at_checked(s.bytes().take_while(u8::is_ascii_digit).count())
-}
-
-fn unit(s: &str) -> Option<(i128, &str)> {
-    const UNITS: [(&str, i128); 8] = [
-        ("ns", 1),
-        ("us", 1_000),
-        ("\u{b5}s", 1_000),
-        ("\u{3bc}s", 1_000),
-        ("ms", 1_000_000),
-        ("s", 1_000_000_000),
-        ("m", 60_000_000_000),
-        ("h", 3_600_000_000_000),
-    ];
-    UNITS.iter().find_map(|(name, ns)| s.strip_prefix(name).map(|rest| (*ns, rest)))
-}
-
-/// `whole.fraction` of `unit_ns`; digits of the fraction beyond a nanosecond are cut.
-fn scaled(whole: &str, fraction: &str, unit_ns: i128) -> Option<i128> {
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut ns = whole.checked_mul(unit_ns)?;
-    let (mut numerator, mut denominator): (i128, i128) = (0, 1);
-    for digit in fraction.bytes().take(18) {
-        numerator = numerator * 10 + i128::from(digit - b'0');
-        denominator *= 10;
-    }
-    ns = ns.checked_add(numerator * unit_ns / denominator)?;
-    Some(ns)
-}
-
-/// A duration as Go writes it (`1m30s`, `1.5s`, `300ms`, `0s`), without loss.
-pub(super) fn go_duration(ns: i64) -> String {
-    let mut out = if ns < 0 { "-".to_owned() } else { String::new() };
-    let ns = ns.unsigned_abs();
-    let fraction = |value: u64, unit: u64, name: &str| {
-        let (whole, rest) = (value / unit, value % unit);
-        let digits = unit.ilog10() as usize;
-        let text = format!("{whole}.{rest:0digits$}");
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        format!("{text}{name}")
-    };
-    match ns {
-        0 => out.push_str("0s"),
-        1..1_000 => out.push_str(&format!("{ns}ns")),
-        1_000..1_000_000 => out.push_str(&fraction(ns, 1_000, "us")),
-        1_000_000..1_000_000_000 => out.push_str(&fraction(ns, 1_000_000, "ms")),
-        _ => {
-            let seconds = ns / 1_000_000_000;
-            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-            if hours > 0 {
-                out.push_str(&format!("{hours}h"));
-            }
-            if minutes > 0 {
-                out.push_str(&format!("{minutes}m"));
-            }
-            let rest = ns - (hours * 3600 + minutes * 60) * 1_000_000_000;
-            if rest > 0 {
-                out.push_str(&fraction(rest, 1_000_000_000, "s"));
-            }
-        }
-    }
-    out
+    s.split_once("://").and_then(at).unwrap_or_else(|| s.to_owned())
 }

@@ -25,7 +25,8 @@ pub(in crate::config) const LOG_CONFIG: Key = Key::new(
     "",
     "`yaml` or `json`: prints the effective configuration on stdout at start, secrets masked.",
 )
-.vars(&["OTEL_EBPF_LOG_CONFIG"]);
+.vars(&["OTEL_EBPF_LOG_CONFIG"])
+.acted();
 pub(in crate::config) const TRACE_PRINTER: Key = Key::new(
     "trace_printer",
     Kind::Word(&["disabled", "counter", "text", "json", "json_indent"]),

@@ -31,7 +31,7 @@ const fn selector(pattern: Kind, named: &'static Kind) -> [Key; 28] {
         Key::new("k8s_owner_name", pattern, "", "Whatever owns its pod."),
         Key::new("k8s_pod_labels", Kind::Map(named), "", "Labels that its pod must have, each with a pattern."),
         Key::new("k8s_pod_annotations", Kind::Map(named), "", "Annotations that its pod must have, each with a pattern."),
-        Key::new("exports", Kind::Words(&["metrics", "traces", "logs"]), "", "Signals that go out; all of them when absent, none when empty."),
+        Key::new("exports", Kind::Words(&["metrics", "traces", "logs"]), "", "Signals that go out; all of them when absent, none when empty.").acted(),
         Key::new("sampler.name", Kind::Word(SAMPLERS), "", "Sampler of its traces.").acted(),
         Key::new("sampler.arg", Kind::Text, "", "Its ratio.").acted(),
         Key::new("routes.incoming", Kind::List, "", "Route patterns of its server spans."),

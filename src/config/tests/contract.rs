@@ -13,14 +13,14 @@ use super::super::{Environment, check, keys};
 const ROWS: &str = include_str!("../../../tests/fixtures/contract/config.tsv");
 
 #[derive(Debug)]
-struct Row {
-    key: &'static str,
+pub(super) struct Row {
+    pub(super) key: &'static str,
     vars: Vec<&'static str>,
     default: &'static str,
     wrong: &'static str,
 }
 
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let lines = ROWS.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
@@ -35,7 +35,7 @@ fn rows() -> Vec<Row> {
 
 /// The setting of a row: by its key, else by its first variable. `[]` leads into the elements of a
 /// sequence, `{}` into those of a mapping.
-fn setting(row: &Row) -> &'static Key {
+pub(super) fn setting(row: &Row) -> &'static Key {
     let (first, rest) = match row.key.split_once("[].").or_else(|| row.key.split_once(".{}.")) {
         Some((first, rest)) => (first, Some(rest)),
         None => (row.key, None),
@@ -65,7 +65,7 @@ fn value(kind: Kind, yaml: &str) -> Option<Value> {
 }
 
 /// A document that sets the row's key to `value`.
-fn document_of(row: &Row, value: &str) -> String {
+pub(super) fn document_of(row: &Row, value: &str) -> String {
     let mut text = String::new();
     let mut indent = 0;
     let mut parts = row.key.split('.').peekable();

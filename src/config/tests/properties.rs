@@ -8,6 +8,7 @@ use super::super::document::{self, Content, Entry};
 use super::super::key::{ENV_ONLY, Key, Kind};
 use super::super::layers::{Remarks, Settings, settle};
 use super::super::notice::Origin;
+use super::super::secret::Secrets;
 use super::super::value::Value;
 use super::super::{Environment, keys, pages};
 
@@ -142,7 +143,8 @@ fn what_is_printed_is_read_back_as_the_same() {
     let nothing = Environment::default();
     let mut alone = 0;
     let again = |settings: &Settings| {
-        let (again, remarks) = settled(&pages::effective(settings, "", true), &nothing);
+        let (again, remarks) =
+            settled(&pages::effective(settings, "", true, &Secrets::default()), &nothing);
         assert!(remarks.problems.is_empty(), "{:?}", remarks.problems);
         assert!(remarks.notices.is_empty(), "{:?}", remarks.notices);
         again
