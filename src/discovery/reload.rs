@@ -2,6 +2,7 @@
 //! nobody hears.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -139,7 +140,7 @@ impl Discovery {
                 (None, Some(_)) => plan.attaches.push(*tgid),
                 (Some(was), Some(is)) if was != is => plan.changes.push(*tgid),
                 (Some(was), Some(_)) => {
-                    process.service = Some(was.clone());
+                    process.service = Some(Arc::clone(was));
                     plan.untouched += 1;
                 }
                 (_, None) => {}

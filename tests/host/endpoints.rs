@@ -166,7 +166,8 @@ fn the_sampler_of_a_selector_decides_for_its_processes_and_the_common_one_for_th
     // without its last bit, as a part of all such numbers.
     let outcome = agent.stop_after(3 * MANY, |_| true);
     let below = |s: &&Span| {
-        let low = u64::from_str_radix(&s.trace_id[16..], 16).unwrap() >> 1;
+        let low = s.trace_id.get(16..).unwrap();
+        let low = u64::from_str_radix(low, 16).unwrap() >> 1;
         (low as f64) < 0.25 * (1_u64 << 63) as f64
     };
     let of = |name: &'static str| outcome.spans.iter().filter(move |s| s.host_name == name);

@@ -61,6 +61,14 @@ pub(crate) struct Seen {
     gap_bytes: u64,
 }
 
+/// The page about what is asked for.
+#[track_caller]
+fn page(asked: &str) -> String {
+    let output = run(&[], &["explain", asked]);
+    assert!(output.status.success(), "{asked}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// What the running agent says of one process.
 #[track_caller]
 pub(crate) fn explain(pid: u32) -> Explained {
@@ -104,12 +112,7 @@ fn an_explanation_tells_every_selector_the_name_and_what_was_seen() {
     eventually("three connections are over", || explain(server.pid()).seen.over == 3);
     assert_eq!(explain(server.pid()).seen.gap_bytes, 0);
 
-    let asked_by = |asked: &str| {
-        let output = run(&[], &["explain", asked]);
-        assert!(output.status.success(), "{asked}: {}", stderr(&output));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let by_port = asked_by(&port.to_string());
+    let by_port = page(&port.to_string());
     let pid = server.pid();
     let front_end = agent.front_end();
     let exe = app("httpd").canonicalize().unwrap();
@@ -135,7 +138,7 @@ fn an_explanation_tells_every_selector_the_name_and_what_was_seen() {
     );
     assert_eq!(by_port, expected);
     for asked in [format!("pid:{pid}"), format!("port:{port}"), "httpd".into(), "shop".into()] {
-        assert_eq!(asked_by(&asked), by_port, "{asked}");
+        assert_eq!(page(&asked), by_port, "{asked}");
     }
 
     let nobody = run(&[], &["explain", &other.to_string()]);
