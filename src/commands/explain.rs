@@ -97,9 +97,10 @@ fn process(e: &Explanation) -> String {
         text => text.to_owned(),
     };
     let ports: Vec<String> = e.ports.iter().map(u16::to_string).collect();
-    let mut text = format!("process {} {}\n", e.pid, or(&e.exe, "(executable not visible)"));
+    let exe = or(&e.exe, "(executable not visible)");
+    let mut text = format!("process {} {}\n", e.pid, harmless(&exe));
     let mut row = |name: &str, value: &str| {
-        let _infallible = writeln!(text, "  {name:<12} {value}");
+        let _infallible = writeln!(text, "  {name:<12} {}", harmless(value));
     };
     row("arguments", &or(&e.arguments, "none"));
     row("language", &e.language);
@@ -122,11 +123,23 @@ fn judged(what: &str, list: &[Judged]) -> String {
     for Judged { selector, fails } in list {
         let verdict = match fails {
             None => "matches".to_owned(),
-            Some(f) => format!("no: {} is {}, wanted {}", f.criterion, f.found, cut(&f.wanted)),
+            Some(f) => {
+                let found = harmless(&f.found);
+                format!("no: {} is {found}, wanted {}", f.criterion, cut(&f.wanted))
+            }
         };
         let _infallible = writeln!(text, "    {selector}\n      {verdict}");
     }
     text
+}
+
+/// Processes may call themselves anything: nothing of it moves the cursor.
+fn harmless(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().collect(),
+        false => String::from(c),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// The selector shows it whole.
@@ -161,4 +174,16 @@ fn what_was_seen(seen: &Seen, answer: &Answer) -> String {
         seen.over,
         seen.spans
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_calls_itself_moves_no_cursor() {
+        let arguments = "a\u{1b}[2Jb\nc".to_owned();
+        let page = process(&Explanation { arguments, ..Explanation::default() });
+        assert!(page.contains("arguments    a\\u{1b}[2Jb\\nc\n"), "{page}");
+    }
 }

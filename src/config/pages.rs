@@ -181,6 +181,9 @@ fn state(key: &Key) -> String {
     if !key.acted {
         out.push_str(" Not acted on yet.");
     }
+    if key.live && key.in_yaml() {
+        out.push_str(" Changes without a restart.");
+    }
     out
 }
 
