@@ -12,7 +12,7 @@ use crate::agent::Agent;
 use crate::explain::explain;
 use crate::load::{Client, Connections, Load};
 use crate::servers::{Server, free_port};
-use crate::turn::{Need, app, enter, scratch};
+use crate::turn::{Need, agent_binary, app, enter, scratch};
 use crate::{eventually, report};
 
 /// A server that answers everything with 200, named after what the configuration says.
@@ -35,6 +35,13 @@ fn replace(path: &Path, text: &str) {
     let part = path.with_extension("part");
     fs::write(&part, text).unwrap();
     fs::rename(part, path).unwrap();
+}
+
+/// An agent that does not ignore a hang-up, as one would whose tests were started by nohup.
+fn start_hearing(variables: &[(&str, &str)]) -> Agent {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(agent_binary());
+    Agent::start_as(command, variables)
 }
 
 /// How often the agent has said this.
@@ -122,7 +129,7 @@ fn a_file_takes_effect_when_it_changes_and_at_sighup_unless_it_is_invalid() {
     swap("..1", &config(&[entry(&one, "first")]));
     symlink("..data/obi.yml", at("obi.yml")).unwrap();
     let path = at("obi.yml");
-    let agent = Agent::start(&[("OTEL_EBPF_CONFIG_PATH", path.to_str().unwrap())]);
+    let agent = start_hearing(&[("OTEL_EBPF_CONFIG_PATH", path.to_str().unwrap())]);
     let observed = |server: &Server| explain(server.pid()).selection.observed;
     assert_eq!([observed(&one), observed(&two)], [true, false]);
     let mut kept = Client::connect(two.port).unwrap();
@@ -167,7 +174,7 @@ fn a_file_takes_effect_when_it_changes_and_at_sighup_unless_it_is_invalid() {
 fn a_hang_up_stops_an_agent_that_has_no_file_to_read_again() {
     let name = "a_hang_up_stops_an_agent_that_has_no_file_to_read_again";
     let Some(_turn) = enter(name, &[]) else { return };
-    let mut agent = Agent::start(&[crate::agent::EVERYTHING]);
+    let mut agent = start_hearing(&[crate::agent::EVERYTHING]);
     agent.signal(Signal::SIGHUP);
     assert!(agent.await_end().success(), "{}", agent.log());
     assert!(agent.log().contains("balanced"), "{}", agent.log());
