@@ -166,6 +166,8 @@ fn a_file_takes_effect_when_it_changes_and_at_sighup_unless_it_is_invalid() {
     let outcome = agent.stop_after(2, |s| s.host_name == "second");
     let lines: Vec<String> = outcome.spans.iter().map(crate::agent::Span::line).collect();
     assert_eq!(lines, ["server GET /after 200", "server GET /last 200"]);
+    let refused = outcome.ledger.stage("decoder.spans").dropped("process_refused");
+    assert_eq!(refused, 0, "the kernel itself leaves alone who is not observed any more");
     assert_eq!(outcome.ledger.beside("config_reloads invalid"), 1);
     assert_eq!(outcome.ledger.beside("config_reloads valid"), 3);
 }
