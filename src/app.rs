@@ -165,7 +165,7 @@ pub fn choose_processes(
     }
     loaded.set_adopting(false)?;
     let selected = facts.iter().filter(|f| f.service.is_some()).count();
-    info!(processes = tasks.len(), selected, "processes judged");
+    info!(processes = discovery.surveyed(), selected, "processes judged");
     if loaded.identity.ns_level > 0 {
         warn!(
             "the agent is in a PID namespace of its own and observes the processes of that one only, \

@@ -1,9 +1,10 @@
 //! What happens to the agent from outside while it runs: signals, and another configuration file.
 
 use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsString;
 use std::hash::{Hash as _, Hasher as _};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result};
@@ -14,12 +15,12 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tracing::{debug, warn};
 
+use crate::config::read_bounded;
+
 /// How long a file must be left alone before it is read: editors write in several steps.
-const SETTLED_MS: u16 = 100;
+const SETTLED_MS: u16 = 1000;
 /// Symbolic links that lead to a file, at most (as Linux has it).
 const LINKS_MAX: usize = 40;
-/// Bytes of the file that are looked at: what is larger is no configuration.
-const LOOK_MAX: u64 = 8 << 20;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,24 +106,26 @@ fn has_terminal() -> bool {
 struct WatchedFile {
     path: PathBuf,
     inotify: Inotify,
-    /// Something happened where it lies.
+    /// What it and everything on the way to it is called, in its folder.
+    names: Vec<OsString>,
+    /// Something happened to one of these.
     touched: bool,
-    /// What it held when it was last looked at.
-    content: u64,
+    /// What it held when it was last looked at; `None` = it could not be read, which was said.
+    content: Option<u64>,
 }
 
 impl WatchedFile {
     fn new(path: &Path) -> Result<Self> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).context("watch the configuration file")?;
-        let content = content(path).unwrap_or_default();
-        let mut file = Self { path: path.to_owned(), inotify, touched: false, content };
-        file.watch().with_context(|| format!("watch {}", path.display()))?;
+        let (path, content) = (path.to_owned(), content(path).ok());
+        let mut file = Self { path, inotify, names: Vec::new(), touched: false, content };
+        file.watch().with_context(|| format!("watch {}", file.path.display()))?;
         Ok(file)
     }
 
-    /// Watches every folder that the way to the file leads through by links. One that is watched
-    /// already is watched once.
+    /// Watches every folder that the way to the file leads through, as far as it is there. One that is
+    /// watched already is watched once.
     fn watch(&mut self) -> io::Result<()> {
         let flags = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_CREATE
@@ -130,15 +133,25 @@ impl WatchedFile {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_ATTRIB;
-        for folder in folders(&self.path)? {
-            self.inotify.add_watch(&folder, flags)?;
+        self.names.clear();
+        for (folder, name) in way(&self.path)? {
+            self.names.push(name);
+            match self.inotify.add_watch(&folder, flags) {
+                // It may come.
+                Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
 
     fn take_events(&mut self) {
-        while self.inotify.read_events().is_ok_and(|events| !events.is_empty()) {
-            self.touched = true;
+        while let Ok(events) = self.inotify.read_events()
+            && !events.is_empty()
+        {
+            // Others may live in the same folders.
+            let ours = |name: &OsString| self.names.contains(name);
+            self.touched |= events.iter().any(|event| event.name.as_ref().is_none_or(ours));
         }
     }
 
@@ -149,43 +162,56 @@ impl WatchedFile {
         if let Err(error) = self.watch() {
             debug!(%error, "the way to the configuration file changes");
         }
-        let Ok(content) = content(&self.path) else { return false };
-        std::mem::replace(&mut self.content, content) != content
+        match content(&self.path) {
+            Ok(content) => {
+                let before = self.content.replace(content);
+                before != Some(content)
+            }
+            Err(error) => {
+                if self.content.take().is_some() {
+                    warn!(
+                        file = %self.path.display(),
+                        %error,
+                        "the configuration file cannot be read: the configuration stays as it was"
+                    );
+                }
+                false
+            }
+        }
     }
 }
 
 /// What the file holds, as a number.
 fn content(path: &Path) -> io::Result<u64> {
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, LOOK_MAX), &mut bytes)?;
     let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
+    read_bounded(path)?.hash(&mut hasher);
     Ok(hasher.finish())
 }
 
-/// The folders of `path`, of what it links to, and so on. Every part of the way may be a link.
-fn folders(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// Every folder on the way to `path` and what is looked for in it, over all links that are on the way.
+fn way(path: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
     let mut found = Vec::new();
     let mut at = std::path::absolute(path)?;
     for _ in 0..LINKS_MAX {
-        let mut way = PathBuf::new();
+        let mut folder = PathBuf::new();
         let mut next = None;
         let mut parts = at.components();
         for part in parts.by_ref() {
-            let folder = way.clone();
-            way.push(part);
-            if let Ok(to) = fs::read_link(&way) {
-                found.push(folder.clone());
+            if let Component::Normal(name) = part {
+                found.push((folder.clone(), name.to_owned()));
+            }
+            let here = folder.join(part);
+            if let Ok(to) = fs::read_link(&here) {
                 next = Some(folder.join(to).join(parts.as_path()));
                 break;
             }
+            folder = here;
         }
         match next {
             Some(next) => at = next,
             None => break,
         }
     }
-    found.extend(at.parent().map(Path::to_owned));
     found.sort();
     found.dedup();
     Ok(found)
@@ -215,6 +241,37 @@ mod tests {
         assert!(noticed(&path, || fs::rename(&part, &path).unwrap()));
         assert!(!noticed(&path, || fs::write(&path, "c").unwrap()), "the same");
         assert!(!noticed(&path, || fs::remove_file(&path).unwrap()), "gone for now");
+        fs::write(&path, "d").unwrap();
+        let beside = dir.path().join("beside");
+        assert!(!noticed(&path, || fs::write(beside, "d").unwrap()), "another file");
+    }
+
+    #[test]
+    fn a_folder_that_is_replaced_and_a_file_that_becomes_a_pipe_lose_nothing_and_wait_for_nothing()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("etc");
+        let path = folder.join("obi.yml");
+        let set = |text: &str| {
+            fs::create_dir(&folder).unwrap();
+            fs::write(&path, text).unwrap();
+        };
+        set("a");
+        let mut file = WatchedFile::new(&path).unwrap();
+        let mut is_another = || {
+            file.take_events();
+            std::mem::take(&mut file.touched) && file.is_another()
+        };
+        fs::rename(&folder, dir.path().join("old")).unwrap();
+        assert!(!is_another(), "gone for now");
+        set("b");
+        assert!(is_another());
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(!is_another(), "a pipe is no file");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "c").unwrap();
+        assert!(is_another());
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
@@ -24,6 +25,8 @@ use crate::stages::decoder::{Question, Seen};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a stage may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Clients that are talked to at the same time; others are hung up on.
+const CLIENTS_MAX: usize = 64;
 /// Bytes of a request.
 const REQUEST_MAX: u64 = 4096;
 /// How the socket's name ends.
@@ -126,11 +129,23 @@ fn sockets(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn serve(listener: UnixListener, sources: Sources) -> Result<()> {
     let answer_each = move || {
+        let sources = Arc::new(sources);
+        let mut clients: Vec<JoinHandle<()>> = Vec::new();
         for client in listener.incoming() {
-            let answered = client.context("accept a client").and_then(|c| answer(&c, &sources));
-            if let Err(error) = answered {
-                debug!(error = format!("{error:#}"), "a client of obi explain got no answer");
+            clients.retain(|client| !client.is_finished());
+            let Ok(client) = client else { continue };
+            if clients.len() >= CLIENTS_MAX {
+                // Whoever hangs up on it knows.
+                continue;
             }
+            let sources = Arc::clone(&sources);
+            let talk = move || {
+                if let Err(error) = answer(&client, &sources) {
+                    debug!(error = format!("{error:#}"), "a client of obi explain got no answer");
+                }
+            };
+            let thread = thread::Builder::new().name("explain-client".to_owned()).spawn(talk);
+            clients.extend(thread);
         }
     };
     // It ends with the process: nothing is lost with it.
@@ -190,6 +205,11 @@ impl Sources {
 pub fn ask(folder: &Path, asked: &str) -> Result<Vec<(u32, Answer)>> {
     let found = match sockets(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
+            "look for agents in {}: {error}: run obi explain as the user that runs the agent, or with \
+             --offline",
+            folder.display()
+        ),
         found => found.with_context(|| format!("look for agents in {}", folder.display()))?,
     };
     let mut answers = Vec::new();

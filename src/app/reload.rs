@@ -43,6 +43,14 @@ impl<'a> Current<'a> {
                 return;
             }
         };
+        if loaded.config.everything && !self.loaded.config.everything {
+            counters.add(Counter::ReloadsFailed, 1);
+            error!(
+                "the configuration stays as it was: nothing in {file} chooses processes any more, \
+                 which would mean every process; was it written whole?"
+            );
+            return;
+        }
         counters.add(Counter::Reloads, 1);
         for notice in loaded.notices.iter().filter(|n| !self.loaded.notices.contains(n)) {
             warn!("{notice}");

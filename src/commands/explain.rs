@@ -81,12 +81,20 @@ fn page(report: &Report, asked: &Asked) -> String {
 }
 
 fn nobody(asked: &Asked) -> String {
+    let hidden = match nix::unistd::geteuid().is_root() {
+        true => "",
+        false => " (what other users run is hardly visible to this user: run obi as root)",
+    };
+    none(asked) + hidden
+}
+
+fn none(asked: &Asked) -> String {
     match asked {
         Asked::Number(n) => format!("none has the PID {n}, and none listens on the TCP port {n}"),
         Asked::Pid(pid) => format!("none has the PID {pid}"),
         Asked::Port(port) => format!("none listens on the TCP port {port}"),
         Asked::Name(name) => {
-            format!("no executable, and no service that is observed, is called {name}")
+            format!("no process, executable or service that is observed is called {name}")
         }
     }
 }

@@ -101,14 +101,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     };
     let purpose = match &command {
         None => Purpose::Observe,
-        Some(Command::Record { .. }) => Purpose::Record,
+        Some(Command::Record { .. } | Command::Explain { .. }) => Purpose::Record,
         Some(Command::Replay { .. }) => Purpose::Replay,
-        Some(Command::Doctor { .. } | Command::Explain { .. } | Command::Config { .. }) => {
-            Purpose::Diagnose
-        }
+        Some(Command::Doctor { .. } | Command::Config { .. }) => Purpose::Diagnose,
     };
     // Whoever only reads may be ended at any moment.
-    if matches!(purpose, Purpose::Observe | Purpose::Record) {
+    if matches!(command, None | Some(Command::Record { .. })) {
         app::block_signals()?;
     }
     let source = Source::new(config.as_deref(), Environment::of_this_process(), purpose);

@@ -1,6 +1,8 @@
 //! The configuration file: read, substituted, parsed.
 
-use std::io::Read as _;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::document::{self, Content, Entry, Malformed};
@@ -16,7 +18,20 @@ const FILE_MAX: u64 = 4 << 20;
 /// # Errors
 /// Why it cannot be read.
 pub(super) fn text(path: &Path) -> Result<String, Problem> {
-    read_bounded(path).map_err(|e| problem(0, e.to_string()))
+    let bytes = read_bounded(path).map_err(|e| problem(0, e.to_string()))?;
+    let line = |until: usize| {
+        bytes.get(..until).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1
+    };
+    // The parser would take it for the end.
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        return Err(problem(
+            line(at),
+            "holds a NUL byte, which no YAML may: was it written whole?",
+        ));
+    }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| problem(line(error.valid_up_to()), "holds bytes that are no UTF-8"))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
 
 /// What the first document of `text` holds; secrets that it took from variables are added to
@@ -51,13 +66,27 @@ fn problem(line: usize, why: impl Into<String>) -> Problem {
     Problem { line, why: why.into() }
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_MAX {
-        return Err(std::io::Error::other(format!("is larger than {FILE_MAX} bytes")));
+/// Bytes of the file at `path`, which may be replaced by anything while an agent runs: nothing that
+/// is waited for is opened, and nothing without an end is read.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
     }
-    Ok(text)
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(io::Error::other("is a pipe or a socket: it must be a file"));
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if read as u64 > FILE_MAX {
+        return Err(io::Error::other(format!("is larger than {FILE_MAX} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The line that tells that this is the other format.

@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
+pub use file::read_bounded;
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
 pub use migrate::{Migrated, migrate};
 pub use notice::{Notice, NoticeKind, Problem};
@@ -59,6 +60,8 @@ pub struct Config {
     pub agent: AgentConfig,
     /// Which processes are observed.
     pub selection: Selectors,
+    /// These are all there are, because nothing else is set.
+    pub everything: bool,
     /// Beginnings of paths of executables whose language is not looked for.
     pub excluded_system_paths: Vec<String>,
     /// Whether spans of a process are left out that exports traces by itself.
@@ -235,6 +238,7 @@ impl Settled {
         let mut config = Config {
             agent: AgentConfig::read(settings, &mut remarks.notices),
             selection: selection.unwrap_or_default(),
+            everything: false,
             excluded_system_paths: discovery::excluded_system_paths(settings),
             exclude_otel_instrumented: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED),
             ebpf: EbpfConfig::read(settings),
@@ -245,6 +249,15 @@ impl Settled {
         if remarks.problems.is_empty() {
             remarks.problems.extend(complete(&mut config, &mut self.plan, settings, purpose));
         }
+        if config.everything && self.path.is_some() {
+            let text = format!(
+                "{}: nothing in it chooses processes or says where spans go: every process is \
+                 observed, and printed as text",
+                self.path()
+            );
+            self.remarks.notices.push(Notice { line: 0, text, kind: NoticeKind::Surprise });
+        }
+        config.selection.show_as(|text| self.remarks.secrets.mask(text.to_owned()));
         config
     }
 
@@ -270,7 +283,7 @@ impl Settled {
     fn said(&self) -> (Vec<String>, Vec<(NoticeKind, String)>) {
         // What is about no line of the file is about a variable, or about everything.
         let said = |line: usize, text: &str| {
-            let text = self.remarks.secrets.mask(text.to_owned());
+            let text = harmless(&self.remarks.secrets.mask(text.to_owned()));
             match (&self.path, line) {
                 (_, 0) | (None, _) => text,
                 (Some(path), line) => format!("{}{text}", place(path, line)),
@@ -289,6 +302,15 @@ impl Settled {
         let notices = notices.map(|notice| (notice.kind, said(notice.line, &notice.text)));
         (problems.collect(), notices.collect())
     }
+}
+
+/// What a file or a variable holds moves no cursor.
+fn harmless(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() && c != '\n' {
+        true => c.escape_default().collect(),
+        false => String::from(c),
+    };
+    text.chars().map(escaped).collect()
 }
 
 fn place(path: &Path, line: usize) -> String {
@@ -315,7 +337,7 @@ fn complete(
         (Purpose::Observe, true, _) if !plan.application => return None,
         (Purpose::Observe, true, true) | (Purpose::Diagnose, ..) => return None,
         (Purpose::Observe, false, false) if !printer_set && !rules::asks_for_other(settings) => {
-            config.selection = discovery::everything(settings);
+            (config.selection, config.everything) = (discovery::everything(settings), true);
             config.agent.trace_printer = TracePrinter::Text;
             (plan.application, plan.printer) = (true, true);
             return None;

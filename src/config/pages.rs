@@ -50,8 +50,11 @@ pub(super) fn effective(
     secrets: &Secrets,
 ) -> String {
     let mut out = String::new();
+    // What is old and nobody set would only be complained of.
+    let told =
+        |s: &&Setting| s.key.in_yaml() && (s.key.instead.is_empty() || s.origin != Origin::Default);
     let in_yaml: Vec<(&str, &Setting)> =
-        settings.all().filter(|s| s.key.in_yaml()).map(|s| (s.key.path, s)).collect();
+        settings.all().filter(told).map(|s| (s.key.path, s)).collect();
     let note = |setting: &Setting| match (&setting.origin, origin) {
         (_, false) => String::new(),
         (Origin::Default, true) => "  # default".to_owned(),

@@ -11,10 +11,15 @@ const SHORTEST: usize = 4;
 
 /// Whether a variable of this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    const PARTS: [&str; 6] = ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH"];
+    const PARTS: [&str; 8] =
+        ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDS", "AUTH"];
     let name = name.to_uppercase();
+    // The folders of a shell.
+    if matches!(name.as_str(), "PWD" | "OLDPWD") {
+        return false;
+    }
     PARTS.iter().any(|part| name.contains(part))
-        || name.split('_').any(|word| matches!(word, "KEY" | "KEYS"))
+        || name.split('_').any(|word| matches!(word, "KEY" | "KEYS" | "PASS" | "PWD"))
 }
 
 /// A text in which variables were replaced.

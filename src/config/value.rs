@@ -386,7 +386,8 @@ fn word(node: &Node, words: &[&str], same: fn(&str, &str) -> bool) -> Result<Str
     if let Some(word) = words.iter().find(|word| same(word, &wanted)) {
         return Ok((*word).to_owned());
     }
-    let list = words.join(", ");
+    let list: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+    let list = list.join(", ");
     Err(match similar(&wanted, words.iter().copied()) {
         Some(nearest) => format!("must be one of {list}; did you mean {nearest}?"),
         None => format!("must be one of {list}"),

@@ -64,6 +64,15 @@ impl fmt::Display for Asked {
 }
 
 impl Asked {
+    /// Whether the process goes by this name, whatever its executable is called: a link, a script's
+    /// interpreter, a title.
+    fn names_itself(&self, pid: u32) -> bool {
+        match self {
+            Self::Name(name) => procfs::names(pid).iter().any(|own| own == name),
+            Self::Number(_) | Self::Pid(_) | Self::Port(_) => false,
+        }
+    }
+
     fn means(&self, pid: u32, ports: &[u16], exe: &str, service: &str) -> bool {
         let listens = |port: u32| ports.iter().any(|p| u32::from(*p) == port);
         match self {
@@ -179,7 +188,8 @@ impl Discovery {
                 Some(process) if !process.exe.is_empty() => process.exe.clone(),
                 _ => procfs::executable(task.ns_tgid).unwrap_or_default(),
             };
-            if asked.means(task.ns_tgid, &ports, &exe, service) {
+            if asked.means(task.ns_tgid, &ports, &exe, service) || asked.names_itself(task.ns_tgid)
+            {
                 meant.push((task, ports));
             }
         }
@@ -259,13 +269,25 @@ impl Discovery {
                 )
             }
             (Choice::Unmatched, true) => match process.after {
-                Some(parent) => format!(
-                    "its parent {} is observed, by {}",
-                    self.processes.get(&parent).map_or(parent.0, |parent| parent.ns_tgid),
-                    include(process.by)
-                ),
+                Some(parent) => match self.processes.get(&parent) {
+                    Some(parent) => format!(
+                        "its parent {} is observed, by {}",
+                        parent.ns_tgid,
+                        include(process.by)
+                    ),
+                    None => format!(
+                        "its parent, which is gone, was observed, by {}",
+                        include(process.by)
+                    ),
+                },
                 None => format!("{} matched what it was before an exec", include(process.by)),
             },
+            (Choice::Unmatched, false)
+                if known.exe().is_empty() && !procfs::is_hidden(known.pid()) =>
+            {
+                "it has no executable: a thread of the kernel, or a process that has ended"
+                    .to_owned()
+            }
             (Choice::Unmatched, false) if known.exe().is_empty() => {
                 "no selector matches it; its executable cannot be seen, which needs CAP_SYS_PTRACE"
                     .to_owned()

@@ -60,6 +60,9 @@ struct Process {
     refinement: Refinement,
     /// The selector that this comes from, by number.
     by: Option<usize>,
+    /// What that asks for, where it matches not the process itself but its parent, or what it was
+    /// before an exec: another configuration may have it again.
+    inherited: Option<Arc<str>>,
     /// The observed process that it comes from, if any.
     after: Option<Tgid>,
     /// It was found by looking around: what its own record says of it is better.
@@ -77,6 +80,8 @@ pub struct Discovery {
     host: HostFacts,
     languages: Languages,
     processes: HashMap<Tgid, Process>,
+    /// Processes that were there at the start.
+    surveyed: usize,
     /// Decisions not handed out yet.
     decisions: Vec<Decision>,
     /// Processes that were selected because they listen: their workers are to be looked for.
@@ -119,6 +124,7 @@ impl Discovery {
             host,
             languages: Languages::new(Arc::clone(&counters)),
             processes: HashMap::new(),
+            surveyed: 0,
             decisions: Vec::new(),
             masters: Vec::new(),
             counters,
@@ -136,6 +142,7 @@ impl Discovery {
     pub fn start(&mut self, tasks: &[TaskFact], listeners: &[ListenerFact]) -> Vec<Decision> {
         let hidden = self.survey(tasks, listeners);
         self.counters.add(Counter::DiscoveryProcessesHidden, hidden);
+        self.surveyed = self.processes.len();
         let chosen = self.choose(tasks);
         self.tell_unmatched(listeners);
         for tgid in chosen {
@@ -203,11 +210,18 @@ impl Discovery {
     /// Forgets what is not selected: it is judged by what its records say. That it listens was seen
     /// only by looking; those that do are kept, and given.
     fn forget_the_rest(&mut self) -> Vec<Tgid> {
-        self.processes.retain(|_, process| process.is_selected() || !process.ports.is_empty());
+        self.processes.retain(|_, process| {
+            process.is_selected() || !process.ports.is_empty() || process.inherited.is_some()
+        });
         let refused = self.processes.iter().filter(|(_, process)| !process.is_selected());
         let mut refused: Vec<Tgid> = refused.map(|(tgid, _)| *tgid).collect();
         refused.sort_unstable();
         refused
+    }
+
+    /// Processes that [`Self::start`] judged: those that have an executable.
+    pub fn surveyed(&self) -> usize {
+        self.surveyed
     }
 
     /// Processes whose executable [`Self::start`] could not see.
@@ -426,7 +440,10 @@ impl Discovery {
         if self.selectors.judge(&known) == Choice::Chosen {
             let by = self.selectors.matching(&known).last().map(|(i, _)| i);
             let refinement = self.selectors.refinement(&known);
-            (process.refinement, process.by) = (refinement, by);
+            (process.refinement, process.by, process.inherited) = (refinement, by, None);
+        } else {
+            let asks = process.by.and_then(|by| self.selectors.include.get(by));
+            process.inherited = asks.map(|selector| selector.asks().into());
         }
         let Process { ns_tgid, exe, refinement, .. } = process;
         let told = process.told.get_or_insert_with(|| Told::by(*ns_tgid, image));

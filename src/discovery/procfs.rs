@@ -62,6 +62,20 @@ pub(super) fn arguments(ns_tgid: u32) -> String {
     line.split_once(' ').map(|(_, arguments)| arguments.to_owned()).unwrap_or_default()
 }
 
+/// What a process calls itself: its `comm`, and the last part of its first argument.
+pub(super) fn names(ns_tgid: u32) -> [String; 2] {
+    let comm = fs::read_to_string(format!("/proc/{ns_tgid}/comm")).unwrap_or_default();
+    let mut line = Vec::new();
+    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/cmdline")) {
+        // A process that ends while it is read has no name any more.
+        file.take(ARGUMENTS_MAX).read_to_end(&mut line).unwrap_or_default();
+    }
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let first = String::from_utf8_lossy(first);
+    let first = first.rsplit('/').next().unwrap_or_default();
+    [comm.trim_end().to_owned(), first.to_owned()]
+}
+
 /// What tells the network namespace of a process (a PID or `self`) from others.
 pub(super) fn network_namespace(process: impl std::fmt::Display) -> Option<u64> {
     fs::metadata(format!("/proc/{process}/ns/net")).ok().map(|ns| ns.ino())

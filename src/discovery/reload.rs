@@ -12,7 +12,7 @@ use crate::model::ids::Tgid;
 use crate::model::process::{
     LoaderOrder, ProcessFact, ProcessImage, Surroundings, TaskFact, ThreadModel,
 };
-use crate::model::selector::{Choice, Selectors};
+use crate::model::selector::Selectors;
 use crate::model::time::ktime_now;
 
 /// Processes of each kind that the plan names; the others are counted.
@@ -45,12 +45,18 @@ impl Discovery {
         channels.await_loader();
         let old = std::mem::replace(&mut self.selectors, selectors);
         self.ports = self.selectors.ports();
-        self.unmatched = (0..self.selectors.include.len()).collect();
+        // Of a selector that is not new nothing is said again.
+        let old = old.include.iter().enumerate();
+        let told: Vec<String> =
+            old.filter(|(i, _)| !self.unmatched.contains(i)).map(|(_, s)| s.asks()).collect();
+        let include = self.selectors.include.iter().enumerate();
+        self.unmatched =
+            include.filter(|(_, s)| !told.contains(&s.asks())).map(|(i, _)| i).collect();
         // The second look finds what forked or listened before the first decisions were entered.
         for first in [true, false] {
             match look() {
                 Ok(around) => {
-                    let plan = self.judge_again(&old, around, first);
+                    let plan = self.judge_again(around, first);
                     plan.tell(self, first);
                     self.carry_out(&plan, channels);
                 }
@@ -63,9 +69,8 @@ impl Discovery {
         }
     }
 
-    /// Judges every process by the selectors of now; `old` are those that it was judged by, when
-    /// this is the `first` look.
-    fn judge_again(&mut self, old: &Selectors, around: Surroundings, first: bool) -> Plan {
+    /// Judges every process by the selectors of now.
+    fn judge_again(&mut self, around: Surroundings, first: bool) -> Plan {
         let Surroundings { tasks, listeners } = around;
         let listeners = listeners.unwrap_or_else(|| listeners_from_proc(&tasks));
         let before = std::mem::take(&mut self.processes);
@@ -84,7 +89,7 @@ impl Discovery {
             }
         }
         self.choose(&tasks);
-        self.keep_orphans(old, &before, &tasks, first);
+        self.keep_orphans(&before, &tasks);
         if first {
             self.tell_unmatched(&listeners);
         }
@@ -93,41 +98,33 @@ impl Discovery {
         plan
     }
 
-    /// Keeps what had its selection from a process that is gone, or from what it was itself before
-    /// an exec, where the selector that this came from is still there.
-    fn keep_orphans(
-        &mut self,
-        old: &Selectors,
-        before: &HashMap<Tgid, Process>,
-        tasks: &[TaskFact],
-        first: bool,
-    ) {
+    /// Selects what had its selection from a process that is gone, or from what it was itself before
+    /// an exec, where there is a selector that asks for the same.
+    fn keep_orphans(&mut self, before: &HashMap<Tgid, Process>, tasks: &[TaskFact]) {
         let mut kept = Vec::new();
-        for (tgid, was) in before.iter().filter(|(_, was)| was.is_selected()) {
-            let Some(process) = self.processes.get(tgid).filter(|p| !p.is_selected()) else {
+        for (tgid, was) in before {
+            let (Some(asked), Some(process)) = (&was.inherited, self.processes.get_mut(tgid))
+            else {
                 continue;
             };
-            let parent_is_there = was.after.is_some_and(|parent| before.contains_key(&parent));
-            let old_list = if first { old } else { &self.selectors };
-            let itself = old_list.judge(&was.known(&self.languages)) == Choice::Chosen;
-            if parent_is_there || itself {
-                continue;
-            }
-            let asked = was.by.and_then(|by| old_list.include.get(by)).map(|s| s.asks());
-            let by = self.selectors.include.iter().position(|s| Some(s.asks()) == asked);
-            if by.is_some() && self.judge(process, true) {
-                kept.push((*tgid, by, was.after));
+            (process.inherited, process.after) = (Some(Arc::clone(asked)), was.after);
+            // Who is not selected beside its parent is not because of its parent.
+            let has_parent = was.after.is_some_and(|parent| before.contains_key(&parent));
+            let by = self.selectors.include.iter().position(|s| s.asks() == **asked);
+            let open = !process.is_selected() && !has_parent && by.is_some();
+            if open && self.processes.get(tgid).is_some_and(|process| self.judge(process, true)) {
+                kept.push((*tgid, by));
             }
         }
-        for (tgid, by, after) in &kept {
+        for (tgid, by) in &kept {
             let says = by.and_then(|by| self.selectors.include.get(by));
             let refinement = says.map(|s| s.refinement.clone()).unwrap_or_default();
             if let Some(process) = self.processes.get_mut(tgid) {
-                (process.refinement, process.by, process.after) = (refinement, *by, *after);
+                (process.refinement, process.by) = (refinement, *by);
             }
             self.select(*tgid, &ProcessImage::default());
         }
-        let kept: Vec<Tgid> = kept.into_iter().map(|(tgid, ..)| tgid).collect();
+        let kept: Vec<Tgid> = kept.into_iter().map(|(tgid, _)| tgid).collect();
         self.choose_below(&kept, tasks);
     }
 

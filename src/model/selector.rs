@@ -24,7 +24,7 @@ impl Pattern {
         (self.test)(text)
     }
 
-    /// As the user wrote it.
+    /// As it may be shown: as the user wrote it, but for what is secret in it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -273,6 +273,21 @@ pub enum Choice {
 }
 
 impl Selectors {
+    /// Lets every pattern be shown as `show` has it.
+    pub fn show_as(&mut self, show: impl Fn(&str) -> String) {
+        let selectors = self.include.iter_mut().chain(&mut self.exclude);
+        for criterion in selectors.flat_map(|selector| &mut selector.criteria) {
+            match criterion {
+                Criterion::ExePath(pattern)
+                | Criterion::CmdArgs(pattern)
+                | Criterion::Languages(pattern)
+                | Criterion::Metadata(_, pattern)
+                | Criterion::Label(_, _, pattern) => pattern.text = show(&pattern.text),
+                Criterion::OpenPorts(_) | Criterion::TargetPids(_) | Criterion::ContainersOnly => {}
+            }
+        }
+    }
+
     /// Judges a process.
     pub fn judge(&self, facts: &dyn Facts) -> Choice {
         let matches = |selector: &Selector| selector.first_failing(facts).is_none();

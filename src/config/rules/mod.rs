@@ -40,6 +40,8 @@ const RULES: &[Rule] = &[
     surprises::bodies_need_a_buffer,
     surprises::own_interval_beats_the_standard_one,
     surprises::sampler_ratio_is_a_number,
+    surprises::ratio_has_a_sampler,
+    surprises::globs_are_of_whole_paths,
     surprises::propagation_over_ip_is_gone,
     surprises::groups_of_attributes_are_known,
     deprecated::has_a_better_one,

@@ -74,6 +74,38 @@ pub(super) fn sampler_ratio_is_a_number(settings: &Settings, _: &Plan, remarks: 
     }
 }
 
+/// A glob is of the whole path: one that begins otherwise matches none.
+pub(super) fn globs_are_of_whole_paths(settings: &Settings, _: &Plan, remarks: &mut Remarks) {
+    let no_path =
+        |glob: &str| !glob.is_empty() && !glob.starts_with(['/', '*', '?', '[', '{', '\\']);
+    let why =
+        |glob: &str| format!("{glob:?} matches no path, which begin with /: write \"*/{glob}\"");
+    let plain = "environment.auto_target_exe";
+    if let (Some(setting), Some(glob)) = (set(settings, plain), text(settings, plain))
+        && no_path(glob)
+    {
+        remarks.surprise(setting, why(glob));
+    }
+    for path in ["discovery.instrument", "discovery.exclude_instrument"] {
+        for (i, fields) in items(settings, path).iter().enumerate() {
+            if let Some(Value::Text(glob)) = fields.get("exe_path")
+                && no_path(glob)
+            {
+                remarks.surprise_at(fields.line, format!("{path}[{i}].exe_path {}", why(glob)));
+            }
+        }
+    }
+}
+
+pub(super) fn ratio_has_a_sampler(settings: &Settings, _: &Plan, remarks: &mut Remarks) {
+    if let (Some(setting), None) = (
+        set(settings, "otel_traces_export.sampler.arg"),
+        set(settings, "otel_traces_export.sampler.name"),
+    ) {
+        remarks.surprise(setting, "has no effect without otel_traces_export.sampler.name");
+    }
+}
+
 pub(super) fn propagation_over_ip_is_gone(settings: &Settings, _: &Plan, remarks: &mut Remarks) {
     let written = text(settings, "ebpf.context_propagation").unwrap_or_default();
     if written.split(',').any(|word| word.trim() == "ip")

@@ -1,5 +1,6 @@
 mod contract;
 mod examples;
+mod file;
 mod migrate;
 mod properties;
 mod rules;

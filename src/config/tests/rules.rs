@@ -235,6 +235,22 @@ const RIGHT_RULES: &[&str] = &[
 /// Valid, and worth a word.
 const SURPRISING: &[Case] = &[
     (
+        "trace_printer: text\ndiscovery:\n  instrument:\n  - exe_path: server",
+        &[],
+        "f:4: discovery.instrument[0].exe_path \"server\" matches no path, which begin with /: write \
+         \"*/server\"",
+    ),
+    (
+        "trace_printer: text",
+        &[("OTEL_EBPF_AUTO_TARGET_EXE", "java")],
+        "OTEL_EBPF_AUTO_TARGET_EXE \"java\" matches no path, which begin with /: write \"*/java\"",
+    ),
+    (
+        "open_port: 80\ntrace_printer: text\notel_traces_export: {sampler: {arg: 0.5}}",
+        &[],
+        "f:3: otel_traces_export.sampler.arg has no effect without otel_traces_export.sampler.name",
+    ),
+    (
         "open_port: 80\ntrace_printer: text\nebpf:\n  log_enricher:\n    services:\n    - {}",
         &[],
         "f:6: ebpf.log_enricher.services[0] has no service, and so no effect",

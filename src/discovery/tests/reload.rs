@@ -160,6 +160,11 @@ fn a_process_whose_parent_is_gone_stays_as_long_as_the_selector_that_it_comes_fr
     let told = reload(&mut d, vec![on_port(81, Some("b"))], [host(&later), host(&later)]);
     assert_eq!(told.changes, [(11, false), (12, false)]);
     assert_eq!(selected(&d), [20]);
+    // It is remembered for as long as the process lives.
+    let more = vec![on_port(80, Some("d")), on_port(81, Some("b"))];
+    let told = reload(&mut d, more, [host(&later), host(&later)]);
+    assert_eq!(told.changes, [(11, true), (12, true)]);
+    assert_eq!(told.facts, [named(11, "d"), named(12, "d")]);
 }
 
 #[test]
