@@ -27,7 +27,7 @@ fn entry(server: &Server, name: &str) -> String {
 }
 
 fn config(entries: &[String]) -> String {
-    format!("discovery:\n  instrument:\n{}", entries.concat())
+    format!("trace_printer: json\ndiscovery:\n  instrument:\n{}", entries.concat())
 }
 
 /// Puts `text` in the place of the file in one step, as editors and `kubectl` do.
@@ -129,7 +129,9 @@ fn a_file_takes_effect_when_it_changes_and_at_sighup_unless_it_is_invalid() {
     swap("..1", &config(&[entry(&one, "first")]));
     symlink("..data/obi.yml", at("obi.yml")).unwrap();
     let path = at("obi.yml");
-    let agent = start_hearing(&[("OTEL_EBPF_CONFIG_PATH", path.to_str().unwrap())]);
+    // Everything stands in the file.
+    let no_printer = ("OTEL_EBPF_TRACE_PRINTER", "");
+    let agent = start_hearing(&[("OTEL_EBPF_CONFIG_PATH", path.to_str().unwrap()), no_printer]);
     let observed = |server: &Server| explain(server.pid()).selection.observed;
     assert_eq!([observed(&one), observed(&two)], [true, false]);
     let mut kept = Client::connect(two.port).unwrap();
