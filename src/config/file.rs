@@ -5,10 +5,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::document::{self, Content, Entry, Malformed};
+use super::document::{self, Content, Entry, Malformed, Node};
 use super::env::Environment;
 use super::notice::Problem;
-use super::secret::Secrets;
+use super::secret::{Replaced, Secrets};
 
 /// Bytes of a configuration file: what is larger is none.
 const FILE_MAX: u64 = 4 << 20;
@@ -48,11 +48,18 @@ pub(super) fn entries(
     secrets.add(&replaced);
     let entries = match document::parse_with(&replaced.text, &replaced.secrets) {
         Ok(None) => Vec::new(),
-        Ok(Some(node)) => match node.content {
-            Content::Map(entries) => entries,
-            _ => return Err(problem(node.line, "must hold a mapping of keys")),
-        },
-        Err(Malformed { line, why }) => return Err(problem(line, secrets.mask(why))),
+        Ok(Some(mut node)) => {
+            if replaced.shifts_lines() {
+                renumber(&mut node, &replaced);
+            }
+            match node.content {
+                Content::Map(entries) => entries,
+                _ => return Err(problem(node.line, "must hold a mapping of keys")),
+            }
+        }
+        Err(Malformed { line, why }) => {
+            return Err(problem(replaced.written_line(line), secrets.mask(why)));
+        }
     };
     if let Some(line) = version_2(&entries) {
         let why = "this is config v2 (`file_format` or `extensions.obi`), which is not supported; \
@@ -60,6 +67,21 @@ pub(super) fn entries(
         return Err(problem(line, why));
     }
     Ok(entries)
+}
+
+/// Gives everything the line that the user finds it in.
+fn renumber(node: &mut Node, replaced: &Replaced) {
+    node.line = replaced.written_line(node.line);
+    match &mut node.content {
+        Content::Plain(_) | Content::Quoted(_) => {}
+        Content::List(items) => items.iter_mut().for_each(|item| renumber(item, replaced)),
+        Content::Map(entries) => {
+            for entry in entries {
+                entry.line = replaced.written_line(entry.line);
+                renumber(&mut entry.value, replaced);
+            }
+        }
+    }
 }
 
 fn problem(line: usize, why: impl Into<String>) -> Problem {

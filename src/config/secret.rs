@@ -28,17 +28,45 @@ pub(super) struct Replaced {
     pub(super) text: String,
     /// Where secrets stand in it.
     pub(super) secrets: Vec<Range<usize>>,
+    /// Values of several lines: the line that each begins in, counted from 1, and its line feeds.
+    pub(super) pasted: Vec<(usize, usize)>,
+    /// Bytes of `text` whose lines were counted, and the line behind them.
+    pub(super) counted: (usize, usize),
 }
 
 impl Replaced {
     /// Puts in the value of the variable `name`.
     pub(super) fn push_value(&mut self, name: &str, value: &str) {
         let start = self.text.len();
+        let feeds = line_feeds(value);
+        if feeds > 0 {
+            let (counted, line) = self.counted;
+            let line = line.max(1) + line_feeds(self.text.get(counted..).unwrap_or_default());
+            self.counted = (start, line);
+            self.pasted.push((line, feeds));
+        }
         self.text.push_str(value);
         if is_secret_name(name) && !value.is_empty() {
             self.secrets.push(start..self.text.len());
         }
     }
+}
+
+impl Replaced {
+    /// Whether lines of the text are others than those of what was written.
+    pub(super) fn shifts_lines(&self) -> bool {
+        !self.pasted.is_empty()
+    }
+
+    /// The line of what was written that a line of the text comes from, both counted from 1.
+    pub(super) fn written_line(&self, line: usize) -> usize {
+        let before = |(start, feeds): &(usize, usize)| line.saturating_sub(*start).min(*feeds);
+        line - self.pasted.iter().map(before).sum::<usize>()
+    }
+}
+
+fn line_feeds(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 /// Secrets that a document or a variable holds, to be found in whatever is said.

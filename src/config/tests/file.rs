@@ -1,6 +1,5 @@
 //! Files that are none, or not whole.
 
-use super::super::file;
 use super::*;
 
 fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -40,11 +39,11 @@ fn what_is_no_file_is_neither_waited_for_nor_read_for_ever() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let why = |path: &Path| file::read_bounded(path).unwrap_err().to_string();
+    let why = |path: &Path| read_bounded(path).unwrap_err().to_string();
     assert_eq!(why(&pipe), "is a pipe or a socket: it must be a file");
     assert_eq!(why(dir.path()), "is a directory");
     assert_eq!(why(Path::new("/dev/zero")), "is larger than 4194304 bytes");
-    assert_eq!(file::read_bounded(Path::new("/dev/null")).unwrap(), b"");
+    assert_eq!(read_bounded(Path::new("/dev/null")).unwrap(), b"");
 }
 
 #[test]
@@ -70,8 +69,21 @@ fn a_secret_in_a_pattern_is_shown_nowhere_and_matches_all_the_same() {
     let config = load(Some(&path), &env, Purpose::Observe).unwrap().config;
     let selector = &config.selection.include[0];
     assert_eq!(selector.shown(), "discovery.instrument[0] (cmd_args: *****)");
-    let crate::model::selector::Criterion::CmdArgs(pattern) = &selector.criteria[0] else {
-        panic!()
-    };
+    let Criterion::CmdArgs(pattern) = &selector.criteria[0] else { panic!() };
     assert!(pattern.matches("x planted-secret y"));
+}
+
+#[test]
+fn a_variable_of_several_lines_moves_no_line_of_the_file() {
+    let text = "log_format: \"${A}\"\nlog_level: ${B}\nx: \"${A}${A}\"\ny: 1\n";
+    let (_dir, path) = written(text.as_bytes());
+    let vars = [("A", "one\n\n  two"), ("B", "LOUD")];
+    let env: Environment =
+        vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let (problems, notices) = check(&path, &env, false);
+    let at = |line: usize, name: &str| format!("{}:{line}: {name}", path.display());
+    assert!(problems.iter().any(|why| why.starts_with(&at(2, "log_level"))), "{problems:?}");
+    for (line, name) in [(3, "x is not"), (4, "y is not")] {
+        assert!(notices.iter().any(|n| n.starts_with(&at(line, name))), "{name}: {notices:?}");
+    }
 }
