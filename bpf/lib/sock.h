@@ -108,11 +108,13 @@ static __always_inline bool tcp_got_fin(struct tcp_sock *tp)
 
 static __always_inline __u64 tcp_recv_pos(struct tcp_sock *tp, __u32 base)
 {
+	/* Asked first: a FIN that arrives now has moved rcv_nxt before it is told. */
+	bool fin = tcp_got_fin(tp);
 	__u32 seq = FIELD(tp, copied_seq);
 	__u32 next = FIELD(tp, rcv_nxt);
 
 	/* The call that took the last byte may have taken the FIN with it. */
-	if (seq == next && tcp_got_fin(tp))
+	if (fin && seq == next)
 		seq--;
 
 	return pos_near(seq, base, FIELD(tp, bytes_received) - (__s32)(next - seq));
