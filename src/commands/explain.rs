@@ -11,6 +11,7 @@ use super::print;
 use crate::app::{self, Answer, Explained};
 use crate::config::Config;
 use crate::discovery::{Asked, Explanation, Judged};
+use crate::model::text::harmless;
 use crate::stages::decoder::Seen;
 use crate::telemetry::Counters;
 
@@ -139,15 +140,6 @@ fn judged(what: &str, list: &[Judged]) -> String {
         let _infallible = writeln!(text, "    {selector}\n      {verdict}");
     }
     text
-}
-
-/// Processes may call themselves anything: nothing of it moves the cursor.
-fn harmless(text: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().collect(),
-        false => String::from(c),
-    };
-    text.chars().map(escaped).collect()
 }
 
 /// The selector shows it whole.

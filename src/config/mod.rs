@@ -50,6 +50,7 @@ use layers::{Remarks, Settings};
 use rules::Plan;
 
 use crate::model::selector::Selectors;
+use crate::model::text::harmless;
 
 const CONFIG_PATH: &str = "OTEL_EBPF_CONFIG_PATH";
 
@@ -304,15 +305,6 @@ impl Settled {
     }
 }
 
-/// What a file or a variable holds moves no cursor.
-fn harmless(text: &str) -> String {
-    let escaped = |c: char| match c.is_control() && c != '\n' {
-        true => c.escape_default().collect(),
-        false => String::from(c),
-    };
-    text.chars().map(escaped).collect()
-}
-
 fn place(path: &Path, line: usize) -> String {
     match line {
         0 => format!("{}: ", path.display()),
@@ -344,7 +336,7 @@ fn complete(
         }
         (Purpose::Record, ..) => {
             if !plan.application {
-                config.selection = discovery::everything(settings);
+                (config.selection, config.everything) = (discovery::everything(settings), true);
             }
             return None;
         }

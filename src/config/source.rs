@@ -53,6 +53,7 @@ impl Loaded {
     /// Takes over what of `new` takes effect without a restart.
     pub fn adopt_live(&mut self, new: &Self) {
         self.config.selection = new.config.selection.clone();
+        self.config.everything = new.config.everything;
         self.settings.adopt(&new.settings, |key| key.live);
         self.notices.clone_from(&new.notices);
     }

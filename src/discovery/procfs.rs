@@ -35,14 +35,7 @@ pub(super) fn is_there(ns_tgid: u32) -> bool {
 
 /// The environment the process was started with, NUL-separated.
 pub(super) fn environ(ns_tgid: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/environ")) {
-        // A process that ends while it is read leaves what was read so far.
-        if let Err(error) = file.take(ENVIRON_MAX).read_to_end(&mut bytes) {
-            tracing::debug!(pid = ns_tgid, %error, "environment read in part");
-        }
-    }
-    bytes
+    read(ns_tgid, "environ", ENVIRON_MAX)
 }
 
 /// Bytes of a command line that are read at most.
@@ -51,29 +44,30 @@ const ARGUMENTS_MAX: u64 = 64 << 10;
 /// The arguments without the first, joined by spaces: what stands behind the first space, as the
 /// contract has it.
 pub(super) fn arguments(ns_tgid: u32) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/cmdline")) {
-        // A process that ends while it is read leaves what was read so far.
-        if let Err(error) = file.take(ARGUMENTS_MAX).read_to_end(&mut bytes) {
-            tracing::debug!(pid = ns_tgid, %error, "command line read in part");
-        }
-    }
-    let line = String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ");
+    let line = read(ns_tgid, "cmdline", ARGUMENTS_MAX);
+    let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
     line.split_once(' ').map(|(_, arguments)| arguments.to_owned()).unwrap_or_default()
 }
 
 /// What a process calls itself: its `comm`, and the last part of its first argument.
 pub(super) fn names(ns_tgid: u32) -> [String; 2] {
-    let comm = fs::read_to_string(format!("/proc/{ns_tgid}/comm")).unwrap_or_default();
-    let mut line = Vec::new();
-    if let Ok(file) = fs::File::open(format!("/proc/{ns_tgid}/cmdline")) {
-        // A process that ends while it is read has no name any more.
-        file.take(ARGUMENTS_MAX).read_to_end(&mut line).unwrap_or_default();
-    }
+    let comm = read(ns_tgid, "comm", ARGUMENTS_MAX);
+    let line = read(ns_tgid, "cmdline", ARGUMENTS_MAX);
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let first = String::from_utf8_lossy(first);
-    let first = first.rsplit('/').next().unwrap_or_default();
-    [comm.trim_end().to_owned(), first.to_owned()]
+    let first = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    [comm.trim_ascii_end(), first].map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+/// The front of a file of the process; nothing when it is gone.
+fn read(ns_tgid: u32, file: &str, max: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(open) = fs::File::open(format!("/proc/{ns_tgid}/{file}")) {
+        // A process that ends while it is read leaves what was read so far.
+        if let Err(error) = open.take(max).read_to_end(&mut bytes) {
+            tracing::debug!(pid = ns_tgid, file, %error, "read in part");
+        }
+    }
+    bytes
 }
 
 /// What tells the network namespace of a process (a PID or `self`) from others.

@@ -9,4 +9,5 @@ pub mod sampler;
 pub mod selector;
 pub mod service;
 pub mod span;
+pub mod text;
 pub mod time;

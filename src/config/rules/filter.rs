@@ -7,15 +7,15 @@ use super::{Plan, at, map};
 
 /// What is filtered, and the attributes that it has.
 const FILTERS: [(&str, Attributes); 3] = [
-    ("filter.application", Attributes { names: OF_SPANS, families: FAMILIES_OF_SPANS }),
-    ("filter.network", Attributes { names: OF_FLOWS, families: &[] }),
-    ("filter.stats", Attributes { names: OF_STATISTICS, families: &[] }),
+    ("filter.application", Attributes { names: &[OF_SPANS], families: FAMILIES_OF_SPANS }),
+    ("filter.network", Attributes { names: &[OF_ENDS, OF_FLOWS], families: &[] }),
+    ("filter.stats", Attributes { names: &[OF_ENDS, OF_STATISTICS], families: &[] }),
 ];
 
 /// Names, with dots for underscores.
 #[derive(Clone, Copy)]
 struct Attributes {
-    names: &'static [&'static str],
+    names: &'static [&'static [&'static str]],
     /// Beginnings of names of which not every one is known.
     families: &'static [&'static str],
 }
@@ -76,91 +76,55 @@ const FAMILIES_OF_SPANS: &[&str] = &[
     "service.",
     "telemetry.",
 ];
+/// Of flows and statistics: their two ends.
+const OF_ENDS: &[&str] = &[
+    "dst.address",
+    "dst.asn",
+    "dst.cidr",
+    "dst.country",
+    "dst.name",
+    "dst.port",
+    "dst.zone",
+    "host.id",
+    "k8s.cluster.name",
+    "k8s.dst.name",
+    "k8s.dst.namespace",
+    "k8s.dst.node.ip",
+    "k8s.dst.node.name",
+    "k8s.dst.owner.name",
+    "k8s.dst.owner.type",
+    "k8s.dst.type",
+    "k8s.src.name",
+    "k8s.src.namespace",
+    "k8s.src.node.ip",
+    "k8s.src.node.name",
+    "k8s.src.owner.name",
+    "k8s.src.owner.type",
+    "k8s.src.type",
+    "obi.ip",
+    "service.name",
+    "service.namespace",
+    "service.peer.name",
+    "service.peer.namespace",
+    "src.address",
+    "src.asn",
+    "src.cidr",
+    "src.country",
+    "src.name",
+    "src.port",
+    "src.zone",
+];
 const OF_FLOWS: &[&str] = &[
     "client.port",
     "direction",
-    "dst.address",
-    "dst.asn",
-    "dst.cidr",
-    "dst.country",
-    "dst.name",
-    "dst.port",
-    "dst.zone",
-    "host.id",
     "iface",
     "iface.direction",
-    "k8s.cluster.name",
-    "k8s.dst.name",
-    "k8s.dst.namespace",
-    "k8s.dst.node.ip",
-    "k8s.dst.node.name",
-    "k8s.dst.owner.name",
-    "k8s.dst.owner.type",
-    "k8s.dst.type",
-    "k8s.src.name",
-    "k8s.src.namespace",
-    "k8s.src.node.ip",
-    "k8s.src.node.name",
-    "k8s.src.owner.name",
-    "k8s.src.owner.type",
-    "k8s.src.type",
     "network.protocol.name",
     "network.type",
-    "obi.ip",
     "server.port",
-    "service.name",
-    "service.namespace",
-    "service.peer.name",
-    "service.peer.namespace",
-    "src.address",
-    "src.asn",
-    "src.cidr",
-    "src.country",
-    "src.name",
-    "src.port",
-    "src.zone",
     "transport",
 ];
-const OF_STATISTICS: &[&str] = &[
-    "dst.address",
-    "dst.asn",
-    "dst.cidr",
-    "dst.country",
-    "dst.name",
-    "dst.port",
-    "dst.zone",
-    "host.id",
-    "k8s.cluster.name",
-    "k8s.dst.name",
-    "k8s.dst.namespace",
-    "k8s.dst.node.ip",
-    "k8s.dst.node.name",
-    "k8s.dst.owner.name",
-    "k8s.dst.owner.type",
-    "k8s.dst.type",
-    "k8s.src.name",
-    "k8s.src.namespace",
-    "k8s.src.node.ip",
-    "k8s.src.node.name",
-    "k8s.src.owner.name",
-    "k8s.src.owner.type",
-    "k8s.src.type",
-    "network.io.direction",
-    "network.tcp.handshake.role",
-    "obi.ip",
-    "reason",
-    "service.name",
-    "service.namespace",
-    "service.peer.name",
-    "service.peer.namespace",
-    "src.address",
-    "src.asn",
-    "src.cidr",
-    "src.country",
-    "src.name",
-    "src.port",
-    "src.zone",
-];
+const OF_STATISTICS: &[&str] = &["network.io.direction", "network.tcp.handshake.role", "reason"];
 
 /// Each condition on an attribute: the setting, the attribute, what is asked of it.
 fn matchers(settings: &Settings) -> impl Iterator<Item = (&'static str, &str, &Fields)> {
@@ -198,12 +162,13 @@ pub(super) fn attributes_are_known(settings: &Settings, _: &Plan, remarks: &mut 
         let Some((_, known)) = FILTERS.iter().find(|(other, _)| *other == path) else { continue };
         let dotted = name.replace('_', ".");
         let in_family = known.families.iter().any(|family| dotted.starts_with(family));
-        if in_family || known.names.contains(&dotted.as_str()) {
+        let mut names = known.names.iter().copied().flatten().copied();
+        if in_family || names.clone().any(|known| known == dotted) {
             continue;
         }
         // A secret may stand where a name belongs.
         let hidden = at(settings, path).is_some_and(|setting| setting.secret);
-        let hint = match similar(&dotted, known.names.iter().copied()) {
+        let hint = match similar(&dotted, &mut names) {
             Some(nearest) if !hidden => format!("; did you mean {nearest}?"),
             _ => String::new(),
         };

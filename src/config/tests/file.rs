@@ -87,3 +87,18 @@ fn a_variable_of_several_lines_moves_no_line_of_the_file() {
         assert!(notices.iter().any(|n| n.starts_with(&at(line, name))), "{name}: {notices:?}");
     }
 }
+
+#[test]
+fn whoever_began_with_everything_and_chose_since_does_not_go_back_to_it_unseen() {
+    let (_dir, path) = written(b"");
+    let load = |text: &str, purpose| {
+        std::fs::write(&path, text).unwrap();
+        load(Some(&path), &Environment::default(), purpose).unwrap()
+    };
+    for purpose in [Purpose::Observe, Purpose::Record] {
+        let mut current = load("", purpose);
+        assert!(current.config.everything);
+        current.adopt_live(&load("open_port: 80\ntrace_printer: text", purpose));
+        assert!(!current.config.everything, "an empty file would be refused now");
+    }
+}
