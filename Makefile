@@ -4,7 +4,7 @@ S := tests/scripts
 # Kernel series of the VM tests.
 KERNELS ?= 5.10 6.12
 
-.PHONY: help deps build build-arm64 demo lint unit test-host test-reach test-vm test-arm64 test-harm test test-full soak bench bench-vm clean-deps
+.PHONY: help deps build build-arm64 demo lint unit test-host test-reach test-vm test-arm64 test-harm test test-full test-again soak bench bench-vm clean-deps
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ test: ## Everything CI runs, with the time of each part.
 test-full: ## The same with more servers and clients, at length, on all four kernels, and the benchmarks.
 	@$(S)/test.sh --table README.md "deps:KERNELS=5.10 6.1 6.12 7.2" build lint unit test-host test-reach test-harm \
 		"test-vm:KERNELS=5.10 6.1 6.12 7.2" build-arm64 test-arm64 bench bench-vm
+
+test-again: ## Parts of test-full once more, into the same table: PARTS="test-vm:KERNELS=7.2".
+	@$(S)/test.sh --again README.md $(PARTS)
 
 soak: ## An hour at 5,000 requests/s: the agent's memory, CPU and descriptors. Needs `make build`.
 	@$(S)/soak.sh
