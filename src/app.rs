@@ -86,8 +86,11 @@ pub fn block_signals() -> Result<()> {
 /// Runs the agent with what `source` was `loaded` from until it is told to stop; the ledger goes to
 /// `messages`. An error means that it could not start, or that a stage failed.
 pub fn run(source: &Source, loaded: config::Loaded, messages: &mut Messages) -> Result<()> {
-    let agent = Agent::start(&loaded.config, load(&loaded.config)?, None)?;
-    agent.run(Current::new(source, loaded), messages)
+    let current = Current::new(source, loaded);
+    // What happens to the file during the start is noticed, too.
+    let control = Control::new(&signals(), current.file())?;
+    let agent = Agent::start(current.config(), load(current.config())?, None)?;
+    agent.run(control, current, messages)
 }
 
 /// Writes the raw event stream to `path` until it is told to stop, instead of decoding it.
@@ -98,8 +101,10 @@ pub fn record(
     messages: &mut Messages,
 ) -> Result<()> {
     let recorder = RecorderStage::create(path)?;
-    let agent = Agent::start(&loaded.config, load(&loaded.config)?, Some(recorder))?;
-    agent.run(Current::new(source, loaded), messages)
+    let current = Current::new(source, loaded);
+    let control = Control::new(&signals(), current.file())?;
+    let agent = Agent::start(current.config(), load(current.config())?, Some(recorder))?;
+    agent.run(control, current, messages)
 }
 
 /// Loads the programs, after a look at what would otherwise fail only at the stop.
@@ -275,8 +280,12 @@ impl Agent {
     }
 
     /// Waits for what happens from outside, then stops everything in flow order.
-    fn run(self, mut current: Current<'_>, messages: &mut Messages) -> Result<()> {
-        let mut control = Control::new(&signals(), current.file())?;
+    fn run(
+        self,
+        mut control: Control,
+        mut current: Current<'_>,
+        messages: &mut Messages,
+    ) -> Result<()> {
         loop {
             match control.next()? {
                 Event::Signal(Signal::SIGUSR1) => self.print_running_ledger(messages)?,
