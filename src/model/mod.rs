@@ -6,6 +6,7 @@ pub mod conn;
 pub mod ids;
 pub mod process;
 pub mod sampler;
+pub mod select;
 pub mod selector;
 pub mod service;
 pub mod span;

@@ -11,6 +11,11 @@ macro_rules! attr_keys {
             /// Every key, in the table's order.
             pub const ALL: &'static [Self] = &[ $( Self::$variant ),+ ];
 
+            /// The key of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|key| key.name() == name)
+            }
+
             /// The name on the wire.
             pub const fn name(self) -> &'static str {
                 match self { $( Self::$variant => $name ),+ }

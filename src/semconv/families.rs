@@ -1,6 +1,7 @@
 //! Span families: what kind a span is, which attributes leave the agent, how printers show it.
 
 use super::attrs::AttrKey;
+use super::metrics::{self, Metric};
 
 /// OTLP span kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +12,17 @@ pub enum SpanKind {
     Server,
     /// Makes a request.
     Client,
+}
+
+impl SpanKind {
+    /// The word for it in span metrics and printers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Internal => "SPAN_KIND_INTERNAL",
+            Self::Server => "SPAN_KIND_SERVER",
+            Self::Client => "SPAN_KIND_CLIENT",
+        }
+    }
 }
 
 /// When an attribute is exported.
@@ -31,6 +43,41 @@ pub enum SpanFamily {
     HttpClient,
 }
 
+/// What a metric takes from a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// From the request's start to its end, in nanoseconds.
+    Duration,
+    /// The same, of a client's span.
+    ClientDuration,
+    /// The same, of any other span.
+    ServerDuration,
+    /// An attribute that is a whole number; a span without it is not measured.
+    Attribute(AttrKey),
+    /// Bytes of the request, where they are known.
+    RequestBytes,
+    /// Bytes of the response, where they are known.
+    ResponseBytes,
+    /// That there was one.
+    Calls,
+    /// That it failed.
+    Failures,
+    /// That somebody asked: told by who answers, or by who asks where nobody observes the answer.
+    Edges,
+}
+
+impl Measure {
+    /// Whether it only counts.
+    pub fn is_count(self) -> bool {
+        matches!(self, Self::Calls | Self::Failures | Self::Edges)
+    }
+
+    /// Whether it is a time.
+    pub fn is_duration(self) -> bool {
+        matches!(self, Self::Duration | Self::ClientDuration | Self::ServerDuration)
+    }
+}
+
 /// Sources of the columns of the text printer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextColumns {
@@ -49,6 +96,34 @@ pub struct TextColumns {
 }
 
 impl SpanFamily {
+    /// Every family.
+    pub const ALL: &'static [Self] = &[Self::HttpServer, Self::HttpClient];
+
+    /// The switch that turns its spans and metrics off: a name of `instrumentations`.
+    pub fn instrumentation(self) -> &'static str {
+        match self {
+            Self::HttpServer | Self::HttpClient => "http",
+        }
+    }
+
+    /// Metrics of its own, and what they take.
+    pub fn measured(self) -> &'static [(&'static Metric, Measure)] {
+        const REQUEST: Measure = Measure::Attribute(AttrKey::HttpRequestBodySize);
+        const RESPONSE: Measure = Measure::Attribute(AttrKey::HttpResponseBodySize);
+        match self {
+            Self::HttpServer => &[
+                (&metrics::HTTP_SERVER_DURATION, Measure::Duration),
+                (&metrics::HTTP_SERVER_REQUEST_SIZE, REQUEST),
+                (&metrics::HTTP_SERVER_RESPONSE_SIZE, RESPONSE),
+            ],
+            Self::HttpClient => &[
+                (&metrics::HTTP_CLIENT_DURATION, Measure::Duration),
+                (&metrics::HTTP_CLIENT_REQUEST_SIZE, REQUEST),
+                (&metrics::HTTP_CLIENT_RESPONSE_SIZE, RESPONSE),
+            ],
+        }
+    }
+
     /// The attributes whose values, those that are set, joined by a blank, are the span's name.
     pub fn named_by(self) -> &'static [AttrKey] {
         match self {
@@ -69,6 +144,13 @@ impl SpanFamily {
                 request_bytes: AttrKey::HttpRequestBodySize,
                 response_bytes: AttrKey::HttpResponseBodySize,
             },
+        }
+    }
+
+    /// Attribute that holds the path that its route is made of, if it has one.
+    pub fn routed_by(self) -> Option<AttrKey> {
+        match self {
+            Self::HttpServer | Self::HttpClient => Some(AttrKey::UrlPath),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod attrs;
 mod families;
+pub mod metrics;
 
 pub use attrs::AttrKey;
-pub use families::{Presence, SpanFamily, SpanKind, TextColumns};
+pub use families::{Measure, Presence, SpanFamily, SpanKind, TextColumns};
