@@ -33,6 +33,7 @@ use tracing::{debug, error, info, warn};
 use crate::config::{self, Config, Fault, Source};
 use crate::discovery::{self, Discovery, HostFacts, Request};
 use crate::model::batch::SpanBatch;
+use crate::model::living::Living;
 use crate::model::process::{LoaderOrder, ProcessFact};
 use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Account, Decoder, Question, VerdictUpdate};
@@ -366,14 +367,22 @@ impl Pipeline {
         counters: &Arc<Counters>,
         maps: KernelMaps,
     ) -> Result<Self> {
-        let exporters = exporter::spawn(config, stdout()?, &spares)?;
+        let around = exporter::Surroundings {
+            spares,
+            living: Living::default(),
+            counters: Arc::clone(counters),
+        };
+        let exporters = exporter::spawn(config, stdout()?, &around)?;
         let max = match config.agent.fault {
             Some(Fault::Connections) => decoder::CONNECTIONS_OF_FAULT,
             _ => decoder::CONNECTIONS_MAX,
         };
         let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(counters), max);
+        decoder.tell(around.living);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
         let decorator = Decorator::new(Arc::clone(counters))
+            .with_routes(config.routes.clone())
+            .with_filter(config.filter.clone())
             .without_own_exporters(config.exclude_otel_instrumented);
         let outputs = wires::outputs(&exporters, config.agent.fault);
         Ok(Self {

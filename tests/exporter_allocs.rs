@@ -1,4 +1,4 @@
-//! The path from a finished span to bytes on the wire allocates nothing once it is warm.
+//! The path from a finished span to bytes on the wire, or to a series, allocates nothing once it is warm.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use counting::allocations;
 use crossbeam_channel::bounded;
+use obi::config::{Environment, Purpose, RoutesConfig};
 use obi::model::attrs::AttrValue;
 use obi::model::batch::SpanBatch;
 use obi::model::conn::ConnEnds;
+use obi::model::living::Living;
 use obi::model::service::Service;
-use obi::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use obi::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use obi::semconv::{AttrKey, SpanFamily};
 use obi::stages::decorator::Decorator;
+use obi::stages::exporter::aggregate::Aggregator;
 use obi::stages::exporter::otlp::encode::Encoder;
 use obi::stages::exporter::queue::Slice;
 use obi::telemetry::Counters;
@@ -40,6 +43,7 @@ fn batch(spans: u32, services: u32) -> Arc<SpanBatch> {
             ends: ConnEnds::default(),
             service: n % services,
             status: SpanStatus::Error,
+            not_for: NotFor::default(),
             attrs: start..start + 4,
             added: 0..0,
         });
@@ -56,11 +60,35 @@ fn decorating_allocates_by_the_batch_not_by_the_span() {
         let (tx, rx) = bounded(1);
         tx.send(SpanBatch::clone(&batch(spans, 3))).unwrap();
         drop(tx);
-        allocations(move || Decorator::new(counters).run(&rx, Vec::new()))
+        let routes = Some(RoutesConfig { wildcard: "*".to_owned(), ..RoutesConfig::default() });
+        allocations(move || Decorator::new(counters).with_routes(routes).run(&rx, Vec::new()))
     };
     let (few, many) = (decorate(100), decorate(10_000));
     // Text is the only memory that grows step by step: 1 doubling for each factor of 2.
     assert!(many <= few + 7, "{few} allocations for 100 spans, {many} for 10,000");
+}
+
+#[test]
+fn aggregating_spans_allocates_nothing_once_warm() {
+    let env: Environment = [
+        ("OTEL_EBPF_AUTO_TARGET_EXE", "*"),
+        ("OTEL_EBPF_PROMETHEUS_PORT", "1"),
+        (
+            "OTEL_EBPF_METRICS_FEATURES",
+            "application,application_span_otel,application_service_graph",
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into_iter()
+    .collect();
+    let config = obi::config::load(None, &env, Purpose::Observe).unwrap().config;
+    let mut aggregator = Aggregator::new(&config.metrics);
+    let (living, counters) = (Living::default(), Counters::default());
+    let slices = [Slice { batch: batch(1000, 3), range: 0..1000 }];
+    let mut record = || aggregator.record(&slices, &living, &counters);
+    let cold = allocations(&mut record);
+    assert!(cold > 0, "the counter counts");
+    assert_eq!(allocations(&mut record), 0);
 }
 
 #[test]

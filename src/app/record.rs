@@ -16,6 +16,7 @@ use crate::abi::recording::{Entry, Recorder, Recording};
 use crate::abi::{self, RawBatch, RawEvent};
 use crate::config::Config;
 use crate::model::batch::SpanBatch;
+use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord};
 use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Decoder};
@@ -104,10 +105,18 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
     let mut decoder = Decoder::new(recording.seed, Arc::clone(&counters));
     // Nobody takes memory back: a replay is over soon.
     let (spares, _) = bounded(0);
-    let exporters = exporter::spawn(config, super::stdout()?, &spares)?;
+    let around = exporter::Surroundings {
+        spares,
+        living: Living::default(),
+        counters: Arc::clone(&counters),
+    };
+    let exporters = exporter::spawn(config, super::stdout()?, &around)?;
+    decoder.tell(around.living);
     let outputs = wires::blocking_outputs(&exporters);
     let (spans, decorated) = bounded::<SpanBatch>(BATCHES_MAX);
     let decorator = Decorator::new(Arc::clone(&counters))
+        .with_routes(config.routes.clone())
+        .with_filter(config.filter.clone())
         .without_own_exporters(config.exclude_otel_instrumented);
     let decorator = stage("decorator", move || {
         decorator.run(&decorated, outputs);

@@ -11,16 +11,20 @@ mod duration;
 mod ebpf;
 mod env;
 mod file;
+mod filter;
 mod glob;
 mod key;
 mod keys;
 mod layers;
 mod log;
+mod metrics;
 mod migrate;
 mod notice;
 mod numbers;
+mod otlp;
 mod pages;
 mod render;
+mod routes;
 mod rules;
 mod secret;
 mod source;
@@ -38,11 +42,18 @@ use std::path::{Path, PathBuf};
 pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use file::read_bounded;
+pub use filter::{Comparison, Condition, FilterConfig};
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
+pub use metrics::{
+    Aggregation, ExemplarFilter, Histograms, MetricsConfig, MetricsOutput, MetricsPush,
+    PrometheusConfig, Renames,
+};
 pub use migrate::{Migrated, migrate};
 pub use notice::{Notice, NoticeKind, Problem};
+pub use otlp::{Compression, OtlpEndpoint, OtlpProtocol, OtlpTls};
+pub use routes::{RoutesConfig, Unmatched};
 pub use source::{Change, Source};
-pub use traces::{BackoffConfig, BatchConfig, OtlpConfig, OtlpProtocol};
+pub use traces::{BackoffConfig, BatchConfig, TracesConfig};
 pub use value::without_userinfo;
 
 use keys::{EXCLUDE_OTEL_INSTRUMENTED, LOG_CONFIG, OTLP_ENDPOINT, TRACE_PRINTER};
@@ -70,7 +81,13 @@ pub struct Config {
     /// The kernel side.
     pub ebpf: EbpfConfig,
     /// Where spans are sent; `None` = nowhere.
-    pub traces: Option<OtlpConfig>,
+    pub traces: Option<TracesConfig>,
+    /// Which metrics there are, and how they leave.
+    pub metrics: MetricsConfig,
+    /// How paths become routes; `None` = not at all.
+    pub routes: Option<RoutesConfig>,
+    /// Which spans are kept.
+    pub filter: FilterConfig,
     /// Resource attributes of every process that defines none itself.
     pub resource_attributes: Vec<(String, String)>,
 }
@@ -244,6 +261,9 @@ impl Settled {
             exclude_otel_instrumented: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED),
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, &mut remarks.problems),
+            routes: routes::read(settings),
+            filter: filter::read(settings),
+            metrics: metrics::read(settings, &self.plan, &mut remarks.problems),
             resource_attributes: traces::read_resource_attributes(settings),
         };
         rules::check(settings, &self.plan, remarks);

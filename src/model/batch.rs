@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::attrs::{AttrValue, TextRef, text_of};
 use super::service::Service;
-use super::span::SpanHead;
+use super::span::{NotFor, SpanHead};
 use super::time::ClockOffset;
 use crate::semconv::AttrKey;
 
@@ -31,6 +31,17 @@ impl SpanBatch {
         self.attrs.clear();
         self.text.clear();
         self.services.clear();
+    }
+
+    /// Sorts the spans so that those for one signal lie together: those for none, for metrics only, for
+    /// both, for traces only. Where nothing is unwanted, nothing changes.
+    pub fn arrange(&mut self) {
+        if self.spans.iter().all(|span| span.not_for == NotFor::default()) {
+            return;
+        }
+        self.spans.sort_by_key(|SpanHead { not_for, .. }| {
+            (not_for.traces.is_none(), not_for.traces.is_some() != not_for.metrics.is_some())
+        });
     }
 
     /// Attributes of `span`, in the order they were set.
@@ -76,6 +87,14 @@ impl SpanBatch {
         let at = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.text.extend_from_slice(s.as_bytes());
         TextRef { at, len: u32::try_from(s.len()).unwrap_or(0) }
+    }
+
+    /// What was appended to the arena since it was `at` bytes long.
+    pub fn text_since(&self, at: usize) -> TextRef {
+        TextRef {
+            at: u32::try_from(at).unwrap_or(u32::MAX),
+            len: u32::try_from(self.text.len().saturating_sub(at)).unwrap_or(0),
+        }
     }
 
     /// The service of `span`.

@@ -4,6 +4,7 @@ pub mod attrs;
 pub mod batch;
 pub mod conn;
 pub mod ids;
+pub mod living;
 pub mod process;
 pub mod sampler;
 pub mod select;

@@ -33,6 +33,7 @@ pub struct Service {
 #[derive(Debug, Default)]
 pub struct OwnExports {
     traces: AtomicBool,
+    metrics: AtomicBool,
 }
 
 impl OwnExports {
@@ -45,11 +46,21 @@ impl OwnExports {
     pub fn saw_traces(&self) -> bool {
         !self.traces.swap(true, Ordering::Relaxed)
     }
+
+    /// Whether it exports metrics.
+    pub fn metrics(&self) -> bool {
+        self.metrics.load(Ordering::Relaxed)
+    }
+
+    /// It exports metrics. `true` = that is new.
+    pub fn saw_metrics(&self) -> bool {
+        !self.metrics.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl Clone for OwnExports {
     fn clone(&self) -> Self {
-        Self { traces: AtomicBool::new(self.traces()) }
+        Self { traces: AtomicBool::new(self.traces()), metrics: AtomicBool::new(self.metrics()) }
     }
 }
 
@@ -76,6 +87,14 @@ const LANGUAGES: [&str; 10] =
     ["go", "java", "dotnet", "python", "ruby", "nodejs", "rust", "php", "cpp", "generic"];
 
 impl Service {
+    /// The name that Prometheus has for a service: `namespace/name`, or the name alone.
+    pub fn job(&self) -> String {
+        match self.namespace.as_str() {
+            "" => self.name.clone(),
+            namespace => format!("{namespace}/{}", self.name),
+        }
+    }
+
     /// The contract's word for a language; `generic` for one it does not have.
     pub fn language_named(name: &str) -> &'static str {
         LANGUAGES.into_iter().find(|l| *l == name).unwrap_or("generic")

@@ -28,6 +28,8 @@ pub struct TraceCtx {
     pub parent_id: SpanId,
     /// W3C trace flags; bit 0 = sampled.
     pub flags: u8,
+    /// The trace began elsewhere: a message brought its id and its flags.
+    pub remote: bool,
 }
 
 /// OTLP status of a span.
@@ -38,6 +40,34 @@ pub enum SpanStatus {
     Unset,
     /// The operation failed by the convention's rules.
     Error,
+}
+
+impl SpanStatus {
+    /// The word for it in span metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unset => "STATUS_CODE_UNSET",
+            Self::Error => "STATUS_CODE_ERROR",
+        }
+    }
+}
+
+/// Why a span is not for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// The process exports that signal by itself.
+    OwnExporter,
+    /// The user does not want its path.
+    IgnoredPath,
+}
+
+/// Signals that a span is not for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotFor {
+    /// Why not for traces.
+    pub traces: Option<Unwanted>,
+    /// Why not for metrics.
+    pub metrics: Option<Unwanted>,
 }
 
 /// Fixed part of a span. Attributes are `batch.attrs[attrs]` and, behind these, `batch.attrs[added]`.
@@ -55,6 +85,8 @@ pub struct SpanHead {
     pub service: u32,
     /// OTLP status.
     pub status: SpanStatus,
+    /// Signals that it is not for.
+    pub not_for: NotFor,
     /// Range of `SpanBatch::attrs`: what the conversation said.
     pub attrs: Range<u32>,
     /// The same of what was added to it since.

@@ -184,10 +184,14 @@ counters! {
     // Decorator: spans. in = out + dropped.
     /// Spans taken from the decoder.
     DecoratorSpansIn = "decorator_spans_in",
+    /// Spans that the user does not want.
+    SpansFiltered = "decorator_spans_dropped" / "filtered",
     /// Spans handed to the exporters.
     DecoratorSpansOut = "decorator_spans_out",
-    /// Spans of a process that exports traces by itself.
-    SpansOfOwnExporter = "decorator_spans_dropped" / "exported_by_the_service",
+
+    // Metrics.
+    /// Values that went to the series of what is beyond the limit of a metric.
+    MetricsOverflowed = "metrics_values_overflowed",
 }
 
 /// All counters, shared by the stages that add to them and the endpoints that read them.

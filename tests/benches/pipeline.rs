@@ -1,4 +1,4 @@
-//! What one core can do: records to spans, and records to OTLP bytes.
+//! What one core can do: records to spans, to OTLP bytes, and to the series of metrics.
 //!
 //! Before the timings, the allocations of each path are counted: a warm decoder allocates
 //! nothing, the whole pipeline by the batch.
@@ -14,10 +14,13 @@ use std::sync::Arc;
 
 use counting::allocations;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use obi::config::Purpose;
 use obi::model::batch::SpanBatch;
 use obi::model::conn::Direction;
+use obi::model::living::Living;
 use obi::stages::decoder::Decoder;
 use obi::stages::decorator::Decorator;
+use obi::stages::exporter::aggregate::Aggregator;
 use obi::stages::exporter::otlp::encode::Encoder;
 use obi::stages::exporter::queue::Slice;
 use obi::telemetry::Counters;
@@ -72,6 +75,9 @@ struct Pipeline {
     decorator: Decorator,
     encoder: Encoder,
     body: Vec<u8>,
+    aggregator: Aggregator,
+    living: Living,
+    counters: Counters,
 }
 
 impl Pipeline {
@@ -79,8 +85,19 @@ impl Pipeline {
         let counters = Arc::new(Counters::default());
         let mut decoder = Decoder::new(1, Arc::clone(&counters));
         decoder.fact(fact(TGID, "svc"));
-        let decorator = Decorator::new(counters);
-        Self { decoder, decorator, encoder: Encoder::default(), body: Vec::new() }
+        let env = [("OTEL_EBPF_AUTO_TARGET_EXE", "*"), ("OTEL_EBPF_PROMETHEUS_PORT", "1")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = obi::config::load(None, &env.into_iter().collect(), Purpose::Observe);
+        let config = config.expect("a valid configuration").config;
+        Self {
+            decoder,
+            decorator: Decorator::new(counters).with_routes(config.routes),
+            encoder: Encoder::default(),
+            body: Vec::new(),
+            aggregator: Aggregator::new(&config.metrics),
+            living: Living::default(),
+            counters: Counters::default(),
+        }
     }
 
     fn spans(&mut self, traffic: &Traffic, out: &mut SpanBatch) {
@@ -96,6 +113,14 @@ impl Pipeline {
         let range = 0..batch.spans.len();
         self.encoder.encode(&[Slice { batch, range }], &mut self.body);
         black_box(&self.body);
+    }
+
+    fn series(&mut self, traffic: &Traffic) {
+        let mut out = SpanBatch::default();
+        self.spans(traffic, &mut out);
+        let batch = self.decorator.complete(out);
+        let range = 0..batch.spans.len();
+        self.aggregator.record(&[Slice { batch, range }], &self.living, &self.counters);
     }
 }
 
@@ -155,5 +180,9 @@ fn records_to_otlp(c: &mut Criterion) {
     bench(c, "records to OTLP", Pipeline::otlp);
 }
 
-criterion_group!(benches, records_to_spans, records_to_otlp);
+fn records_to_series(c: &mut Criterion) {
+    bench(c, "records to series", Pipeline::series);
+}
+
+criterion_group!(benches, records_to_spans, records_to_otlp, records_to_series);
 criterion_main!(benches);

@@ -11,18 +11,19 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use obi::config::{Config, Environment, Purpose};
 use obi::model::attrs::AttrValue;
 use obi::model::batch::SpanBatch;
 use obi::model::conn::ConnEnds;
 use obi::model::ids::{KtimeNs, SpanId, TraceId};
+use obi::model::living::Living;
 use obi::model::service::Service;
-use obi::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use obi::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use obi::model::time::instant_now;
 use obi::semconv::{AttrKey, SpanFamily};
-use obi::stages::exporter::{Exporter, spawn};
-use obi::telemetry::Stage;
+use obi::stages::exporter::{Exporter, Surroundings, spawn};
+use obi::telemetry::{Counters, Stage};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,14 +38,18 @@ fn config(vars: &[(&str, &str)]) -> Config {
 
 /// The only exporter that `vars` ask for, on `stdout`.
 fn start(vars: &[(&str, &str)], stdout: File) -> Exporter {
-    let mut exporters = spawn(&config(vars), stdout, &no_spares()).expect("exporters start");
+    let mut exporters = spawn(&config(vars), stdout, &around()).expect("exporters start");
     assert_eq!(exporters.len(), 1);
     exporters.remove(0)
 }
 
 /// Nobody takes the memory of batches.
-fn no_spares() -> Sender<SpanBatch> {
-    bounded(0).0
+fn around() -> Surroundings {
+    Surroundings {
+        spares: bounded(0).0,
+        living: Living::default(),
+        counters: Arc::new(Counters::default()),
+    }
 }
 
 fn dev_null() -> File {
@@ -70,6 +75,7 @@ fn numbered(first: usize, n: usize) -> Arc<SpanBatch> {
             ends: ConnEnds::default(),
             service: 0,
             status: SpanStatus::Unset,
+            not_for: NotFor::default(),
             attrs: start..start + 1,
             added: 0..0,
         });

@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::grpc_sink::GrpcSink;
 use super::http_sink::{Answer, HttpSink};
 use super::{
-    assert_account, config, dev_null, eventually, in_a_while, no_spares, numbered, paths, start,
+    around, assert_account, config, dev_null, eventually, in_a_while, numbered, paths, start,
 };
 
 /// Sends at once and tries again soon, for a long time.
@@ -25,7 +25,7 @@ const QUICK: [(&str, &str); 3] = [
 ];
 
 fn otlp(endpoint: &str, vars: &[(&str, &str)]) -> Exporter {
-    let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
+    let endpoint = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)];
     start(&[&QUICK[..], &endpoint, vars].concat(), dev_null())
 }
 
@@ -114,7 +114,8 @@ fn the_stop_does_not_wait_for_an_endpoint_that_is_away() {
         [("OTEL_EBPF_BACKOFF_INITIAL_INTERVAL", "1h"), ("OTEL_EBPF_BACKOFF_MAX_INTERVAL", "1h")];
     let endpoint = nobody();
     let vars =
-        [&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())], &vars[..], &QUICK[..1]].concat();
+        [&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str())], &vars[..], &QUICK[..1]]
+            .concat();
     let exporter = start(&vars, dev_null());
     exporter.queue().push(numbered(0, 3));
     assert_account(&exporter.join(in_a_while()), 3, 0, &[("shutdown", 3)]);
@@ -144,7 +145,7 @@ fn while_a_request_hangs_the_queue_keeps_the_newest_and_sends_them_after() {
         ("OTEL_EBPF_OTLP_TRACES_QUEUE_SIZE", "20"),
         ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "1h"),
     ];
-    let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint.as_str())];
+    let endpoint = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", sink.endpoint.as_str())];
     let exporter = start(&[&endpoint[..], &vars].concat(), dev_null());
     exporter.queue().push(numbered(0, 10));
     eventually("the request arrives", || sink.received().len() == 1);
@@ -217,12 +218,12 @@ fn grpc_requests_that_are_refused_for_good_are_dropped_and_counted() {
 fn no_exporter_delays_another() {
     let sink = HttpSink::start(vec![]);
     let vars = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint.as_str()),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", sink.endpoint.as_str()),
         ("OTEL_EBPF_TRACE_PRINTER", "text"),
     ];
     let (reader, writer) = std::io::pipe().unwrap();
     let stdout = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-    let exporters = spawn(&config(&[&QUICK[..], &vars].concat()), stdout, &no_spares()).unwrap();
+    let exporters = spawn(&config(&[&QUICK[..], &vars].concat()), stdout, &around()).unwrap();
     assert_eq!(exporters.len(), 2);
     for first in (0..4000).step_by(1000) {
         let batch = numbered(first, 1000);

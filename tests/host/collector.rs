@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,12 +15,16 @@ use prost::Message;
 
 /// Where the agent posts spans.
 const TRACES: &str = "/v1/traces";
+/// Where it posts metrics.
+const METRICS: &str = "/v1/metrics";
 
 /// A span with the process it is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) is_server: bool,
     pub(crate) has_parent: bool,
+    /// From start to end, in nanoseconds.
+    pub(crate) duration: u64,
     pub(crate) resource: BTreeMap<String, String>,
     pub(crate) attributes: BTreeMap<String, String>,
 }
@@ -45,25 +50,32 @@ impl Told {
 /// Runs until the test process ends.
 pub(crate) struct Collector {
     pub(crate) port: u16,
-    told: Arc<Mutex<Vec<Told>>>,
+    all: Arc<All>,
     clients: Arc<Mutex<Vec<u16>>>,
+}
+
+/// What came.
+#[derive(Default)]
+struct All {
+    told: Mutex<Vec<Told>>,
+    metrics: Mutex<Vec<ExportMetricsServiceRequest>>,
 }
 
 impl Collector {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::new(All::default());
         let clients = Arc::new(Mutex::new(Vec::new()));
-        let (all, from) = (Arc::clone(&told), Arc::clone(&clients));
+        let (taken, from) = (Arc::clone(&all), Arc::clone(&clients));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, all) = (stream.unwrap(), Arc::clone(&all));
+                let (stream, all) = (stream.unwrap(), Arc::clone(&taken));
                 from.lock().unwrap().push(stream.peer_addr().unwrap().port());
                 std::thread::spawn(move || while take(&stream, &all).is_some() {});
             }
         });
-        Self { port, told, clients }
+        Self { port, all, clients }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -72,12 +84,17 @@ impl Collector {
 
     /// What came so far.
     pub(crate) fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
+        self.all.told.lock().unwrap().clone()
     }
 
     /// How much came so far.
     pub(crate) fn count(&self) -> usize {
-        self.told.lock().unwrap().len()
+        self.all.told.lock().unwrap().len()
+    }
+
+    /// The requests with metrics that came so far.
+    pub(crate) fn metrics(&self) -> Vec<ExportMetricsServiceRequest> {
+        self.all.metrics.lock().unwrap().clone()
     }
 
     /// The ports of those that connected so far.
@@ -97,11 +114,11 @@ impl Collector {
 }
 
 /// Takes one request and answers it; `None` at the end of the connection.
-fn take(stream: &TcpStream, all: &Mutex<Vec<Told>>) -> Option<()> {
+fn take(stream: &TcpStream, all: &All) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-    let to_us = line.split(' ').nth(1) == Some(TRACES);
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
     loop {
         line.clear();
         reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
@@ -114,9 +131,16 @@ fn take(stream: &TcpStream, all: &Mutex<Vec<Told>>) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    if to_us {
-        let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
-        all.lock().unwrap().extend(tell(request));
+    match path.as_str() {
+        TRACES => {
+            let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+            all.told.lock().unwrap().extend(tell(request));
+        }
+        METRICS => {
+            let request = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
+            all.metrics.lock().unwrap().push(request);
+        }
+        _ => {}
     }
     let mut out = stream;
     out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()
@@ -130,6 +154,7 @@ fn tell(request: ExportTraceServiceRequest) -> Vec<Told> {
             all.push(Told {
                 is_server: span.kind == SpanKind::Server as i32,
                 has_parent: !span.parent_span_id.is_empty(),
+                duration: span.end_time_unix_nano - span.start_time_unix_nano,
                 resource: resource.clone(),
                 attributes: flat(span.attributes),
             });

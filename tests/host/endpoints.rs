@@ -36,7 +36,7 @@ fn despite(url: &str, protocol: &str) {
     let server = servers::httpd("threads");
     let agent = Agent::start(&[
         ("OTEL_EBPF_OPEN_PORT", &server.port.to_string()),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_EBPF_OTLP_TRACES_BATCH_TIMEOUT", "50ms"),
         ("OTEL_EBPF_BACKOFF_INITIAL_INTERVAL", "100ms"),

@@ -108,7 +108,7 @@ fn an_idle_host_has_no_spans_although_the_agent_exports() {
     let sink = Sink::start();
     let variables = [
         EVERYTHING,
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url.as_str()),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", sink.url.as_str()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
     ];
     let agent = Agent::start(&variables);

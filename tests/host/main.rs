@@ -28,6 +28,7 @@ mod held;
 mod load;
 mod loss;
 mod matrix;
+mod metrics;
 mod namespaces;
 mod oracle;
 mod own_exports;

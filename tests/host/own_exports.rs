@@ -55,7 +55,7 @@ fn spans(excludes: &str) -> (Vec<String>, u64) {
     let outcome = agent.stop();
     let told = "it exports its own traces: its spans are not sent a second time";
     assert_eq!(outcome.log.matches(told).count(), usize::from(excludes == "true"));
-    let left_out = outcome.ledger.stage("decorator.spans").dropped("exported_by_the_service");
+    let left_out = outcome.ledger.stage("exporter.printer").dropped("exported_by_the_service");
     (outcome.spans.iter().map(|span| span.path().to_owned()).collect(), left_out)
 }
 

@@ -174,5 +174,6 @@ pub(super) const KEYS: &[Key] = &[
         "Metric families that every exporter has.",
     )
     .vars(&["OTEL_EBPF_METRICS_FEATURES", "OTEL_EBPF_METRIC_FEATURES"])
-    .expanded(),
+    .expanded()
+    .acted(),
 ];

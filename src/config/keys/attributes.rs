@@ -29,19 +29,24 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("attributes.metadata_retry.max_interval", DURATION, "5s", "How long to wait before a retry at most.")
         .vars(&["OTEL_EBPF_METADATA_RETRY_MAX_INTERVAL"]),
     Key::new("attributes.rename_unresolved_hosts", Kind::Text, "unresolved", "What a host without a name is called; empty leaves it as it is.")
-        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS"]),
+        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS"])
+        .acted(),
     Key::new("attributes.rename_unresolved_hosts_outgoing", Kind::Text, "outgoing", "The same for a host that is called.")
-        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS_OUTGOING"]),
+        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS_OUTGOING"])
+        .acted(),
     Key::new("attributes.rename_unresolved_hosts_incoming", Kind::Text, "incoming", "The same for a host that calls.")
-        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS_INCOMING"]),
+        .vars(&["OTEL_EBPF_RENAME_UNRESOLVED_HOSTS_INCOMING"])
+        .acted(),
     Key::new("attributes.metric_span_names_limit", Kind::Int(i64::MIN, i64::MAX), "100", "Span names that a service's span metrics have before the rest is AGGREGATED; 0 or less = no limit.")
-        .vars(&["OTEL_EBPF_METRIC_SPAN_NAMES_LIMIT"]),
+        .vars(&["OTEL_EBPF_METRIC_SPAN_NAMES_LIMIT"])
+        .acted(),
     Key::new("attributes.sensitive_query_params.add", Kind::List, "", "Query parameters whose values are hidden besides those built in.")
         .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_ADD"]),
     Key::new("attributes.sensitive_query_params.remove", Kind::List, "", "Built-in ones whose values are shown.")
         .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_REMOVE"]),
     Key::new("attributes.extra_group_attributes", Kind::Map(&Kind::List), "", "Attributes that a group has besides; the only group is `k8s_app_meta`."),
-    Key::new("attributes.select", Kind::Map(&SELECTED), "", "Attributes by metric (a name or a glob), or of `traces` or `resource`."),
+    Key::new("attributes.select", Kind::Map(&SELECTED), "", "Attributes by metric (a name or a glob), or of `traces` or `resource`.")
+        .acted(),
     Key::new("attributes.kubernetes.enable", Kind::Word(&["true", "false", "autodetect"]), "autodetect", "Asks Kubernetes for metadata; `autodetect` = where a configuration for it is found.")
         .vars(&["OTEL_EBPF_KUBE_METADATA_ENABLE"]),
     Key::new("attributes.kubernetes.cluster_name", Kind::Text, "", "k8s.cluster.name; found out when absent.")

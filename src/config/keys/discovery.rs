@@ -171,9 +171,10 @@ pub(super) const KEYS: &[Key] = &[
         "discovery.exclude_otel_instrumented_services_span_metrics",
         Kind::Bool,
         "false",
-        "The same for span metrics and the service graph.",
+        "The same for span metrics.",
     )
-    .vars(&["OTEL_EBPF_EXCLUDE_OTEL_INSTRUMENTED_SERVICES_SPAN_METRICS"]),
+    .vars(&["OTEL_EBPF_EXCLUDE_OTEL_INSTRUMENTED_SERVICES_SPAN_METRICS"])
+    .acted(),
     Key::new(
         "discovery.default_otlp_grpc_port",
         PORT,

@@ -18,6 +18,30 @@ pub(super) const GENAI_DURATIONS: &str = "[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0
 pub(super) const ROUND_TRIPS: &str =
     "[0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]";
 
+pub(in crate::config) const METRICS_ENDPOINT: Key = Key::new(
+    "otel_metrics_export.endpoint",
+    Kind::Url,
+    "",
+    "Where metrics are sent, with the whole path; over HTTP, `/v1/metrics` when it has none.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"])
+.acted();
+pub(in crate::config) const METRICS_PROTOCOL: Key = Key::new(
+    "otel_metrics_export.protocol",
+    Kind::Word(PROTOCOLS),
+    "",
+    "How; by the port when absent: 4317 means `grpc`, any other `http/protobuf`.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"])
+.acted();
+pub(in crate::config) const METRICS_SKIP_VERIFY: Key = Key::new(
+    "otel_metrics_export.insecure_skip_verify",
+    Kind::Bool,
+    "false",
+    "Any TLS certificate is accepted.",
+)
+.vars(&["OTEL_EBPF_INSECURE_SKIP_VERIFY"])
+.acted();
 pub(in crate::config) const TRACES_ENDPOINT: Key = Key::new(
     "otel_traces_export.endpoint",
     Kind::Url,
@@ -109,55 +133,53 @@ pub(in crate::config) const SAMPLER_ARG: Key = Key::new(
 .acted();
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new(
-        "otel_metrics_export.endpoint",
-        Kind::Url,
-        "",
-        "Where metrics are sent, with the whole path; over HTTP, `/v1/metrics` when it has none.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"]),
-    Key::new(
-        "otel_metrics_export.protocol",
-        Kind::Word(PROTOCOLS),
-        "",
-        "How; by the port when absent: 4317 means `grpc`, any other `http/protobuf`.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]),
+    METRICS_ENDPOINT,
+    METRICS_PROTOCOL,
     Key::new("otel_metrics_export.interval", DURATION, "0s", "How often; 0 = OTEL_METRIC_EXPORT_INTERVAL.")
-        .vars(&["OTEL_EBPF_METRICS_INTERVAL"]),
-    Key::new("otel_metrics_export.insecure_skip_verify", Kind::Bool, "false", "Any TLS certificate is accepted.")
-        .vars(&["OTEL_EBPF_INSECURE_SKIP_VERIFY"]),
+        .vars(&["OTEL_EBPF_METRICS_INTERVAL"])
+    .acted(),
+    METRICS_SKIP_VERIFY,
     Key::new(
         "otel_metrics_export.histogram_aggregation",
         Kind::Word(&["explicit_bucket_histogram", "base2_exponential_bucket_histogram"]),
         "explicit_bucket_histogram",
         "What histograms are.",
     )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"]),
+    .vars(&["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"])
+    .acted(),
     Key::new("otel_metrics_export.exponential_histogram.max_size", Kind::Int(1, i32::MAX as i64), "160", "Buckets of an exponential histogram at most.")
-        .vars(&["OTEL_EBPF_METRICS_EXPONENTIAL_HISTOGRAM_MAX_SIZE"]),
+        .vars(&["OTEL_EBPF_METRICS_EXPONENTIAL_HISTOGRAM_MAX_SIZE"])
+    .acted(),
     Key::new("otel_metrics_export.exponential_histogram.max_scale", Kind::Int(-10, 20), "20", "Its scale at most.")
-        .vars(&["OTEL_EBPF_METRICS_EXPONENTIAL_HISTOGRAM_MAX_SCALE"]),
-    Key::new("otel_metrics_export.buckets.duration_histogram", Kind::Buckets, DURATIONS, "Limits of durations, in seconds."),
-    Key::new("otel_metrics_export.buckets.request_size_histogram", Kind::Buckets, SIZES, "Limits of request bodies, in bytes."),
-    Key::new("otel_metrics_export.buckets.response_size_histogram", Kind::Buckets, SIZES, "Limits of response bodies, in bytes."),
+        .vars(&["OTEL_EBPF_METRICS_EXPONENTIAL_HISTOGRAM_MAX_SCALE"])
+    .acted(),
+    Key::new("otel_metrics_export.buckets.duration_histogram", Kind::Buckets, DURATIONS, "Limits of durations, in seconds.")
+    .acted(),
+    Key::new("otel_metrics_export.buckets.request_size_histogram", Kind::Buckets, SIZES, "Limits of request bodies, in bytes.")
+    .acted(),
+    Key::new("otel_metrics_export.buckets.response_size_histogram", Kind::Buckets, SIZES, "Limits of response bodies, in bytes.")
+    .acted(),
     Key::new("otel_metrics_export.buckets.gen_ai_client_token_usage_histogram", Kind::Buckets, TOKENS, "Limits of token counts."),
     Key::new("otel_metrics_export.buckets.gen_ai_client_operation_duration_histogram", Kind::Buckets, GENAI_DURATIONS, "Limits of model calls, in seconds."),
     Key::new("otel_metrics_export.buckets.stat_tcp_rtt_histogram", Kind::Buckets, ROUND_TRIPS, "Limits of TCP round trips, in seconds."),
     Key::new("otel_metrics_export.reporters_cache_len", COUNT, "256", "Services whose metrics are kept at the same time.")
         .vars(&["OTEL_EBPF_METRICS_REPORT_CACHE_LEN"]),
     Key::new("otel_metrics_export.ttl", DURATION, "5m", "How long a series lives without news.")
-        .vars(&["OTEL_EBPF_METRICS_TTL"]),
+        .vars(&["OTEL_EBPF_METRICS_TTL"])
+    .acted(),
     Key::new("otel_metrics_export.instrumentations", INSTRUMENTATIONS, "['*']", "Protocols that have metrics.")
-        .vars(&["OTEL_EBPF_METRICS_INSTRUMENTATIONS"]),
+        .vars(&["OTEL_EBPF_METRICS_INSTRUMENTATIONS"])
+    .acted(),
     Key::new("otel_metrics_export.allow_service_graph_self_references", Kind::Bool, "false", "Keeps edges of a service to itself.")
-        .vars(&["OTEL_EBPF_ALLOW_SERVICE_GRAPH_SELF_REFERENCES"]),
+        .vars(&["OTEL_EBPF_ALLOW_SERVICE_GRAPH_SELF_REFERENCES"])
+    .acted(),
     Key::new("otel_metrics_export.extra_span_resource_attributes", Kind::List, "", "Resource attributes that span metrics have besides.")
         .vars(&["OTEL_EBPF_EXTRA_SPAN_RESOURCE_ATTRIBUTES"]),
     Key::new("otel_metrics_export.otel_sdk_log_level", SDK_LOG_LEVEL, "", "How much the exporter logs.")
         .vars(&["OTEL_EBPF_SDK_LOG_LEVEL"]),
     Key::new("otel_metrics_export.features", FEATURES, "", "Metric families of every exporter, where metrics are sent over OTLP.")
-        .deprecated("metrics.features"),
+        .deprecated("metrics.features")
+    .acted(),
     TRACES_ENDPOINT,
     TRACES_PROTOCOL,
     Key::new(

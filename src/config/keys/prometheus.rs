@@ -11,46 +11,53 @@ pub(super) const KEYS: &[Key] = &[
         "0",
         "TCP port that metrics are fetched from; 0 = none.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_PORT"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_PORT"])
+    .acted(),
     Key::new(
         "prometheus_export.path",
         Kind::Text,
         "/metrics",
         "Path that metrics are fetched from.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_PATH"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_PATH"])
+    .acted(),
     Key::new(
         "prometheus_export.disable_build_info",
         Kind::Bool,
         "false",
         "Leaves out the metric of the build.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_DISABLE_BUILD_INFO"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_DISABLE_BUILD_INFO"])
+    .acted(),
     Key::new(
         "prometheus_export.instrumentations",
         INSTRUMENTATIONS,
         "['*']",
         "Protocols that have metrics.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_INSTRUMENTATIONS"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_INSTRUMENTATIONS"])
+    .acted(),
     Key::new(
         "prometheus_export.buckets.duration_histogram",
         Kind::Buckets,
         DURATIONS,
         "Limits of durations, in seconds.",
-    ),
+    )
+    .acted(),
     Key::new(
         "prometheus_export.buckets.request_size_histogram",
         Kind::Buckets,
         SIZES,
         "Limits of request bodies, in bytes.",
-    ),
+    )
+    .acted(),
     Key::new(
         "prometheus_export.buckets.response_size_histogram",
         Kind::Buckets,
         SIZES,
         "Limits of response bodies, in bytes.",
-    ),
+    )
+    .acted(),
     Key::new(
         "prometheus_export.buckets.gen_ai_client_token_usage_histogram",
         Kind::Buckets,
@@ -91,7 +98,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .vars(&["OTEL_EBPF_PROMETHEUS_NATIVE_HISTOGRAM_MIN_RESET_DURATION"]),
     Key::new("prometheus_export.ttl", DURATION, "5m", "How long a series lives without news.")
-        .vars(&["OTEL_EBPF_PROMETHEUS_TTL"]),
+        .vars(&["OTEL_EBPF_PROMETHEUS_TTL"])
+        .acted(),
     Key::new(
         "prometheus_export.service_cache_size",
         POSITIVE,
@@ -104,14 +112,16 @@ pub(super) const KEYS: &[Key] = &[
         "false",
         "Keeps edges of a service to itself.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_ALLOW_SERVICE_GRAPH_SELF_REFERENCES"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_ALLOW_SERVICE_GRAPH_SELF_REFERENCES"])
+    .acted(),
     Key::new(
         "prometheus_export.exemplar_filter",
         Kind::Word(&["always_on", "always_off", "trace_based"]),
         "",
         "Which observations have exemplars; `always_off` when absent.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_EXEMPLAR_FILTER"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_EXEMPLAR_FILTER"])
+    .acted(),
     Key::new(
         "prometheus_export.extra_resource_attributes",
         Kind::List,
@@ -133,5 +143,6 @@ pub(super) const KEYS: &[Key] = &[
         "Metric families of every exporter, where Prometheus fetches them.",
     )
     .vars(&["OTEL_EBPF_PROMETHEUS_FEATURES"])
-    .deprecated("metrics.features"),
+    .deprecated("metrics.features")
+    .acted(),
 ];

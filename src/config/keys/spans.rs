@@ -26,34 +26,40 @@ pub(super) const KEYS: &[Key] = &[
         Kind::List,
         "",
         "Route patterns: `/user/:id`, `/user/{id}`, `/static/*`.",
-    ),
+    )
+    .acted(),
     Key::new(
         "routes.ignored_patterns",
         Kind::List,
         "",
         "Paths that are left out, as such patterns.",
     )
-    .deprecated("filter.application with not_match on url.path"),
+    .deprecated("filter.application with not_match on url.path")
+    .acted(),
     Key::new(
         "routes.ignore_mode",
         Kind::Word(&["metrics", "traces", "all", ""]),
         "",
         "Signals that they are left out of; all when absent.",
     )
-    .deprecated("filter.application with not_match on url.path"),
+    .deprecated("filter.application with not_match on url.path")
+    .acted(),
     Key::new(
         "routes.unmatched",
         Kind::Word(&["unset", "path", "wildcard", "heuristic", "low-cardinality", ""]),
         "heuristic",
         "http.route of a path that no pattern matches; empty means `wildcard`.",
-    ),
-    Key::new("routes.wildcard_char", Kind::Short(1), "'*'", "What stands for a part that varies."),
+    )
+    .acted(),
+    Key::new("routes.wildcard_char", Kind::Short(1), "'*'", "What stands for a part that varies.")
+    .acted(),
     Key::new(
         "routes.max_path_segment_cardinality",
         COUNT,
         "10",
         "Values that a part of a path has before it varies; 0 = no limit.",
-    ),
+    )
+    .acted(),
     Key::new(
         "name_resolver.sources",
         Kind::SomeOf("dns, k8s or rdns", is_source),
@@ -70,7 +76,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Map(&MATCHER),
         "",
         "Spans that are kept, for traces and metrics: attributes with conditions that must all hold.",
-    ),
+    )
+    .acted(),
     Key::new("filter.network", Kind::Map(&MATCHER), "", "The same for flows."),
     Key::new("filter.stats", Kind::Map(&MATCHER), "", "The same for TCP statistics."),
 ];

@@ -40,78 +40,151 @@ pub(in crate::config) const RESOURCE_ATTRIBUTES: Key = Key::new(
 .substituted()
 .acted();
 
-const COMPRESSION: Kind = Kind::Word(&["gzip", "none"]);
+const COMPRESSION: Kind = Kind::Word(&["gzip", "zstd", "none"]);
+
+pub(in crate::config) const METRICS_CERTIFICATE: Key = Key::new(
+    "environment.otlp_certificate",
+    Kind::Text,
+    "",
+    "Certificates that a collector's is checked by (PEM), for metrics.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"])
+.acted();
+pub(in crate::config) const METRICS_CLIENT_CERTIFICATE: Key = Key::new(
+    "environment.otlp_client_certificate",
+    Kind::Text,
+    "",
+    "The agent's own certificate (PEM), for metrics.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"])
+.acted();
+pub(in crate::config) const METRICS_CLIENT_KEY: Key =
+    Key::new("environment.otlp_client_key", Kind::Text, "", "Its key (PEM), for metrics.")
+        .vars(&["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"])
+        .acted();
+pub(in crate::config) const METRICS_COMPRESSION: Key = Key::new(
+    "environment.otlp_compression",
+    COMPRESSION,
+    "",
+    "How requests are compressed, for metrics.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"])
+.acted();
+pub(in crate::config) const METRICS_TIMEOUT: Key = Key::new(
+    "environment.otlp_timeout",
+    COUNT,
+    "10000",
+    "Milliseconds that a request may take, for metrics.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])
+.acted();
+pub(in crate::config) const TRACES_CERTIFICATE: Key = Key::new(
+    "environment.otlp_traces_certificate",
+    Kind::Text,
+    "",
+    "Certificates that a collector's is checked by (PEM), for spans.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"])
+.acted();
+pub(in crate::config) const TRACES_CLIENT_CERTIFICATE: Key = Key::new(
+    "environment.otlp_traces_client_certificate",
+    Kind::Text,
+    "",
+    "The agent's own certificate (PEM), for spans.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"])
+.acted();
+pub(in crate::config) const TRACES_CLIENT_KEY: Key =
+    Key::new("environment.otlp_traces_client_key", Kind::Text, "", "Its key (PEM), for spans.")
+        .vars(&["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"])
+        .acted();
+pub(in crate::config) const TRACES_COMPRESSION: Key = Key::new(
+    "environment.otlp_traces_compression",
+    COMPRESSION,
+    "",
+    "How requests are compressed, for spans.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"])
+.acted();
+pub(in crate::config) const TRACES_TIMEOUT: Key = Key::new(
+    "environment.otlp_traces_timeout",
+    COUNT,
+    "10000",
+    "Milliseconds that a request may take, for spans.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])
+.acted();
+pub(in crate::config) const METRICS_HEADERS: Key = Key::new(
+    "environment.otlp_metrics_headers",
+    Kind::Pairs,
+    "",
+    "Headers of those that carry metrics.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_HEADERS"])
+.substituted()
+.secret()
+.acted();
+pub(in crate::config) const METRIC_EXPORT_INTERVAL: Key = Key::new(
+    "environment.metric_export_interval",
+    COUNT,
+    "60000",
+    "Milliseconds between two exports of metrics.",
+)
+.vars(&["OTEL_METRIC_EXPORT_INTERVAL"])
+.acted();
+pub(in crate::config) const METRIC_EXPORT_TIMEOUT: Key = Key::new(
+    "environment.metric_export_timeout",
+    COUNT,
+    "30000",
+    "Milliseconds that one may take.",
+)
+.vars(&["OTEL_METRIC_EXPORT_TIMEOUT"])
+.acted();
+pub(in crate::config) const EXEMPLAR_FILTER: Key = Key::new(
+    "environment.metrics_exemplar_filter",
+    Kind::Word(&["always_on", "always_off", "trace_based"]),
+    "trace_based",
+    "Which observations have exemplars.",
+)
+.vars(&["OTEL_METRICS_EXEMPLAR_FILTER"])
+.acted();
+pub(in crate::config) const TEMPORALITY: Key = Key::new(
+    "environment.metrics_temporality_preference",
+    Kind::AnyCase(&["cumulative", "delta", "lowmemory"]),
+    "cumulative",
+    "Whether metrics are sums since the start or since the last export.",
+)
+.vars(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"])
+.acted();
+pub(in crate::config) const CARDINALITY_LIMIT: Key = Key::new(
+    "environment.cardinality_limit",
+    COUNT,
+    "2000",
+    "Series of a metric of one service at most; the rest is one series more, otel.metric.overflow.",
+)
+.vars(&["OTEL_GO_X_CARDINALITY_LIMIT"])
+.acted();
 
 pub(super) const KEYS: &[Key] = &[
     OTLP_ENDPOINT,
     HEADERS,
     TRACES_HEADERS,
-    Key::new(
-        "environment.otlp_metrics_headers",
-        Kind::Pairs,
-        "",
-        "Headers of those that carry metrics.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_HEADERS"])
-    .substituted()
-    .secret(),
+    METRICS_HEADERS,
     RESOURCE_ATTRIBUTES,
-    Key::new(
-        "environment.metric_export_interval",
-        COUNT,
-        "60000",
-        "Milliseconds between two exports of metrics.",
-    )
-    .vars(&["OTEL_METRIC_EXPORT_INTERVAL"]),
-    Key::new(
-        "environment.metric_export_timeout",
-        COUNT,
-        "30000",
-        "Milliseconds that one may take.",
-    )
-    .vars(&["OTEL_METRIC_EXPORT_TIMEOUT"]),
-    Key::new(
-        "environment.metrics_exemplar_filter",
-        Kind::Word(&["always_on", "always_off", "trace_based"]),
-        "trace_based",
-        "Which observations have exemplars.",
-    )
-    .vars(&["OTEL_METRICS_EXEMPLAR_FILTER"]),
-    Key::new(
-        "environment.metrics_temporality_preference",
-        Kind::AnyCase(&["cumulative", "delta", "lowmemory"]),
-        "cumulative",
-        "Whether metrics are sums since the start or since the last export.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
-    Key::new(
-        "environment.otlp_certificate",
-        Kind::Text,
-        "",
-        "Certificates that a collector's is checked by (PEM); metrics only.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]),
-    Key::new(
-        "environment.otlp_client_certificate",
-        Kind::Text,
-        "",
-        "The agent's own certificate (PEM); metrics only.",
-    )
-    .vars(&[
-        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
-        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    ]),
-    Key::new("environment.otlp_client_key", Kind::Text, "", "Its key (PEM); metrics only.")
-        .vars(&["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"]),
-    Key::new("environment.otlp_compression", COMPRESSION, "", "How metrics are compressed.")
-        .vars(&["OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"]),
-    Key::new(
-        "environment.otlp_timeout",
-        COUNT,
-        "10000",
-        "Milliseconds that a request may take; metrics only.",
-    )
-    .vars(&["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]),
+    METRIC_EXPORT_INTERVAL,
+    METRIC_EXPORT_TIMEOUT,
+    EXEMPLAR_FILTER,
+    TEMPORALITY,
+    METRICS_CERTIFICATE,
+    METRICS_CLIENT_CERTIFICATE,
+    METRICS_CLIENT_KEY,
+    METRICS_COMPRESSION,
+    METRICS_TIMEOUT,
+    TRACES_CERTIFICATE,
+    TRACES_CLIENT_CERTIFICATE,
+    TRACES_CLIENT_KEY,
+    TRACES_COMPRESSION,
+    TRACES_TIMEOUT,
     Key::new(
         "environment.otlp_insecure",
         Kind::Bool,
@@ -119,8 +192,7 @@ pub(super) const KEYS: &[Key] = &[
         "gRPC without TLS where the endpoint has no scheme; metrics only.",
     )
     .vars(&["OTEL_EXPORTER_OTLP_METRICS_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"]),
-    Key::new("environment.cardinality_limit", COUNT, "", "Series of a metric at most.")
-        .vars(&["OTEL_GO_X_CARDINALITY_LIMIT"]),
+    CARDINALITY_LIMIT,
     Key::new(
         "environment.jvm_tmp_path",
         Kind::Text,

@@ -1,11 +1,11 @@
 //! Settings that are set and not acted on.
 
 use super::super::key::Key;
-use super::super::keys::OTLP_ENDPOINT;
 use super::super::layers::{Remarks, Setting, Settings};
 use super::super::notice::{Notice, NoticeKind, Origin};
 use super::super::value::Value;
-use super::{Plan, features, set};
+use super::{Plan, features};
+use crate::semconv::metrics::Feature;
 
 /// Sections that are one subject: what of them is not acted on is said in one sentence.
 const SUBSYSTEMS: [&str; 5] =
@@ -25,12 +25,14 @@ pub(super) fn is_acted_on(settings: &Settings, plan: &Plan, remarks: &mut Remark
         let text = format!("{name} is accepted but not acted on yet{which}");
         remarks.notices.push(Notice { line, text, kind: NoticeKind::NotActedOn });
     };
-    if plan.otlp_metrics
-        && set(settings, "otel_metrics_export.endpoint").is_none()
-        && !features(settings, plan).1.is_empty()
-    {
-        let name = format!("{} for metrics, besides spans,", OTLP_ENDPOINT.name());
-        say(0, &name, &[]);
+    let (setting, names) = features(settings, plan);
+    let later = names.iter().filter(|name| {
+        let of_name = Feature::named(name);
+        !of_name.is_empty() && !of_name.iter().any(|feature| feature.is_live())
+    });
+    let later: Vec<String> = later.cloned().collect();
+    if let (Some(Setting { key, origin, .. }), [_, ..]) = (setting, later.as_slice()) {
+        say(origin.line(), origin.name(key), &later);
     }
     let is_set = |setting: &&Setting| settings.is_set(setting.key);
     for section in SUBSYSTEMS {

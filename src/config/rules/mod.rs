@@ -56,7 +56,7 @@ pub(super) fn check(settings: &Settings, plan: &Plan, remarks: &mut Remarks) {
 /// Whether something else than spans is set up. Who does that does not mean every process.
 pub(super) fn asks_for_other(settings: &Settings) -> bool {
     let mut set = settings.all().filter(|setting| settings.is_set(setting.key));
-    set.any(|setting| !setting.key.acted && acted::subsystem(setting.key).is_some())
+    set.any(|setting| acted::subsystem(setting.key).is_some())
 }
 
 /// What stands in a setting at `path`; a path that no setting has is a mistake that tests see.

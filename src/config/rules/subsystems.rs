@@ -80,13 +80,8 @@ impl Plan {
     /// What it asks for and this version cannot do, if that is everything: an agent that ran on
     /// would do nothing, and nobody would see. Whatever is built next leaves this list.
     pub(in crate::config) fn unable(&self) -> Option<String> {
-        let able = self.application && (self.printer || self.traces);
-        let missing = [
-            (self.network, "flows (network)"),
-            (self.stats, "TCP statistics (stats)"),
-            (self.application && self.otlp_metrics, "metrics over OTLP (otel_metrics_export)"),
-            (self.application && self.prometheus, "metrics for Prometheus (prometheus_export)"),
-        ];
+        let able = self.application && self.exports();
+        let missing = [(self.network, "flows (network)"), (self.stats, "TCP statistics (stats)")];
         let missing: Vec<&str> =
             missing.into_iter().filter(|(asked, _)| *asked).map(|(_, name)| name).collect();
         let what = match missing.len() {

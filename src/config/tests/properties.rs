@@ -135,7 +135,7 @@ fn the_layers_count_in_order_for_every_setting_and_every_subset_of_them() {
         }
     }
     println!("{checked} subsets of layers");
-    assert_eq!(checked, 964);
+    assert_eq!(checked, 974);
 }
 
 #[test]

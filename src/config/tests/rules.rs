@@ -285,11 +285,6 @@ const SURPRISING: &[Case] = &[
       (of ebpf.payload_extraction.http: graphql, genai.ollama)",
     ),
     (
-        "open_port: 80",
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")],
-        "OTEL_EXPORTER_OTLP_ENDPOINT for metrics, besides spans, is accepted but not acted on yet",
-    ),
-    (
         "trace_printer: text\ndiscovery:\n  instrument:\n  - {exe_path: '${X}', open_ports: 80}",
         &[],
         "f:4: discovery.instrument[0].exe_path is empty, so that it is no criterion",
@@ -418,10 +413,6 @@ fn a_valid_configuration_that_leaves_nothing_to_do_does_not_start() {
         (
             "metrics: {features: [network, stats]}\nprometheus_export: {port: 9100}",
             "flows (network), TCP statistics (stats) are not there yet",
-        ),
-        (
-            "open_port: 80\nprometheus_export: {port: 9100}",
-            "metrics for Prometheus (prometheus_export) is not there yet",
         ),
         (
             "trace_printer: text\ndiscovery: {services: [{exe_path: x}], exclude_instrument: [{exe_path: y}]}",

@@ -3,7 +3,7 @@ use crate::model::sampler::Sampler;
 
 #[test]
 fn the_traces_url_follows_the_contract_s_path_rule() {
-    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
+    fn traces(vars: &[(&str, &str)]) -> TracesConfig {
         from_env(vars).unwrap().config.traces.unwrap()
     }
     let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
@@ -19,21 +19,21 @@ fn the_traces_url_follows_the_contract_s_path_rule() {
         (common, "http://[::1]:4318", "http://[::1]:4318/v1/traces"),
         (common, "http://c:4317/x", "http://c:4317"),
     ] {
-        assert_eq!(traces(&[(var, written)]).url, url, "{var}={written}");
+        assert_eq!(traces(&[(var, written)]).endpoint.url, url, "{var}={written}");
     }
     let both = traces(&[(own, "http://own"), (common, "http://common")]);
-    assert_eq!(both.url, "http://own/v1/traces");
+    assert_eq!(both.endpoint.url, "http://own/v1/traces");
     let yaml = "otel_traces_export:\n  endpoint: http://file";
     let config = from_yaml(yaml, &[(common, "http://common")]).unwrap().config;
-    assert_eq!(config.traces.unwrap().url, "http://file/v1/traces");
+    assert_eq!(config.traces.unwrap().endpoint.url, "http://file/v1/traces");
 }
 
 #[test]
 fn the_protocol_is_explicit_or_guessed_by_port() {
-    use OtlpProtocol::{Grpc, HttpProtobuf};
+    use OtlpProtocol::{Grpc, HttpJson, HttpProtobuf};
     fn protocol(endpoint: &str, vars: &[(&str, &str)]) -> OtlpProtocol {
         let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]].concat();
-        from_env(&vars).unwrap().config.traces.unwrap().protocol
+        from_env(&vars).unwrap().config.traces.unwrap().endpoint.protocol
     }
     assert_eq!(protocol("http://c:4317", &[]), Grpc);
     assert_eq!(protocol("http://c:14317", &[]), Grpc);
@@ -42,14 +42,9 @@ fn the_protocol_is_explicit_or_guessed_by_port() {
     let common = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let own = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
     assert_eq!(protocol("http://c:4318", &[common]), Grpc);
-    assert_eq!(protocol("http://c:4317", &[common, own]), HttpProtobuf);
+    assert_eq!(protocol("http://c:4317", &[common, own]), HttpJson);
     let yaml = "otel_traces_export:\n  endpoint: http://c:1\n  protocol: grpc";
-    assert_eq!(from_yaml(yaml, &[]).unwrap().config.traces.unwrap().protocol, Grpc);
-    let skip = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"),
-        ("OTEL_EBPF_INSECURE_SKIP_VERIFY", "true"),
-    ];
-    assert!(problem(from_env(&skip)).contains("not supported with gRPC"));
+    assert_eq!(from_yaml(yaml, &[]).unwrap().config.traces.unwrap().endpoint.protocol, Grpc);
 }
 
 #[test]
@@ -60,7 +55,7 @@ fn headers_are_overlaid_and_never_shown() {
         ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "X-A=2,x-b=a=b"),
         ("TOKEN", "secret"),
     ];
-    let headers = from_env(&vars).unwrap().config.traces.unwrap().headers;
+    let headers = from_env(&vars).unwrap().config.traces.unwrap().endpoint.headers;
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
     assert_eq!(
         headers,
@@ -76,7 +71,7 @@ fn headers_are_overlaid_and_never_shown() {
 
 #[test]
 fn batch_queue_and_backoff_follow_the_contract_s_zeroes() {
-    fn traces(vars: &[(&str, &str)]) -> OtlpConfig {
+    fn traces(vars: &[(&str, &str)]) -> TracesConfig {
         let vars = [vars, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")]].concat();
         from_env(&vars).unwrap().config.traces.unwrap()
     }
@@ -117,10 +112,10 @@ fn a_sampler_is_read_with_its_ratio_and_what_is_no_ratio_means_every_trace() {
         from_env(&[port, endpoint, sampler, ("OTEL_TRACES_SAMPLER_ARG", arg)]).unwrap()
     };
     let half = with("0.5");
-    assert_eq!(half.config.traces.unwrap().sampler, Sampler::Below(1 << 62));
+    assert_eq!(half.config.traces.unwrap().sampler, Sampler::named("traceidratio", "0.5").unwrap());
     assert_eq!(half.notices, Vec::<String>::new());
     let none = with("half");
-    assert_eq!(none.config.traces.unwrap().sampler, Sampler::Always);
+    assert_eq!(none.config.traces.unwrap().sampler, Sampler::default());
     let told = "is no ratio from 0 to 1: parentbased_always_on is used";
     assert_eq!(none.notices.len(), 1);
     assert!(none.notices[0].contains("OTEL_TRACES_SAMPLER_ARG") && none.notices[0].ends_with(told));
@@ -130,7 +125,7 @@ fn a_sampler_is_read_with_its_ratio_and_what_is_no_ratio_means_every_trace() {
     let loaded = from_yaml(yaml, &[]).unwrap();
     let samplers: Vec<_> =
         loaded.config.selection.include.iter().take(2).map(|s| s.refinement.sampler).collect();
-    assert_eq!(samplers, [Some(Sampler::Never), Some(Sampler::Always)]);
+    assert_eq!(samplers, [Some(Sampler::NEVER), Some(Sampler::default())]);
     assert!(
         loaded.notices[0].ends_with(&format!(":4: discovery.instrument[1].sampler.arg {told}")),
         "{:?}",

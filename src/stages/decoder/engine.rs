@@ -14,7 +14,7 @@ use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Direction, Endpoint};
 use crate::model::ids::{ConnId, KtimeNs, SpanId, Tgid};
-use crate::model::span::{SpanHead, SpanTimes, TraceCtx};
+use crate::model::span::{NotFor, SpanHead, SpanTimes, TraceCtx};
 use crate::protocols::{SpanSink, TraceParent};
 use crate::semconv::{AttrKey, SpanKind};
 use crate::telemetry::{Counter, Tally};
@@ -118,17 +118,12 @@ impl Engine {
 
     fn server_context(&mut self, header: Option<TraceParent>) -> TraceCtx {
         let span_id = self.ids.span();
-        match header {
-            Some(h) => {
-                TraceCtx { trace_id: h.trace_id, span_id, parent_id: h.parent_id, flags: h.flags }
-            }
-            None => self.root(span_id),
-        }
+        header.map_or_else(|| self.root(span_id), |header| continued(header, span_id))
     }
 
     fn root(&mut self, span_id: SpanId) -> TraceCtx {
         let trace_id = self.ids.trace();
-        TraceCtx { trace_id, span_id, parent_id: SpanId::NONE, flags: 1 }
+        TraceCtx { trace_id, span_id, parent_id: SpanId::NONE, flags: 1, remote: false }
     }
 
     /// The context that the application sent itself counts more than what the thread tells.
@@ -148,11 +143,10 @@ impl Engine {
                     span_id: if forwarded { span_id } else { h.parent_id },
                     parent_id: parent.span_id,
                     flags: h.flags,
+                    remote: true,
                 }
             }
-            (Some(h), _) => {
-                TraceCtx { trace_id: h.trace_id, span_id, parent_id: h.parent_id, flags: h.flags }
-            }
+            (Some(h), _) => continued(h, span_id),
         }
     }
 
@@ -257,8 +251,20 @@ fn write_span(from: &Exchange, end: KtimeNs, ends: &Ends, service: u32, to: &mut
         ends: ConnEnds { client, server },
         service,
         status: from.pending.status,
+        not_for: NotFor::default(),
         attrs: u32::try_from(start).unwrap_or(u32::MAX)
             ..u32::try_from(to.attrs.len()).unwrap_or(u32::MAX),
         added: 0..0,
     });
+}
+
+/// The context of a span that continues the trace that a message brought.
+fn continued(header: TraceParent, span_id: SpanId) -> TraceCtx {
+    TraceCtx {
+        trace_id: header.trace_id,
+        span_id,
+        parent_id: header.parent_id,
+        flags: header.flags,
+        remote: true,
+    }
 }

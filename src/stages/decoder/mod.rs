@@ -31,6 +31,7 @@ use crate::abi::{self, ConnEnd, ConnOpen, Data, DecodeError, RawBatch, RawEvent}
 use crate::model::batch::SpanBatch;
 use crate::model::conn::Direction;
 use crate::model::ids::{KtimeNs, Tgid};
+use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord, ThreadModel};
 use crate::model::time::ClockOffset;
 use crate::telemetry::{Counter, Counters, Stage};
@@ -89,6 +90,11 @@ impl Decoder {
             unknown_payloads: BoundedMap::new(UNKNOWN_PAYLOADS_MAX),
             left: Vec::new(),
         }
+    }
+
+    /// Tells `living` from now on which processes are observed.
+    pub fn tell(&mut self, living: Living) {
+        self.engine.processes.tell(living);
     }
 
     /// Decodes a batch and appends the spans that are complete to `out`. An empty batch only

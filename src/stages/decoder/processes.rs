@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bounded::BoundedMap;
 use crate::model::ids::{KtimeNs, Tgid};
+use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord};
 use crate::model::service::Service;
 
@@ -62,11 +63,23 @@ pub(super) struct Processes {
     exited: VecDeque<(KtimeNs, Tgid, KtimeNs)>,
     /// Lives that found no room since last asked.
     pub(super) refused_room: u64,
+    /// Who is observed now, for whoever wants to know.
+    living: Living,
 }
 
 impl Processes {
     pub(super) fn new(max: usize) -> Self {
-        Self { by_tgid: BoundedMap::new(max), exited: VecDeque::new(), refused_room: 0 }
+        Self {
+            by_tgid: BoundedMap::new(max),
+            exited: VecDeque::new(),
+            refused_room: 0,
+            living: Living::default(),
+        }
+    }
+
+    /// Tells `living` from now on who is observed.
+    pub(super) fn tell(&mut self, living: Living) {
+        self.living = living;
     }
 
     /// What discovery concluded.
@@ -80,6 +93,9 @@ impl Processes {
             ProcessRecord::Exec { at, tgid, .. } => self.put(*tgid, *at, LifeIdentity::Pending),
             ProcessRecord::Fork { at, child, .. } => self.put(*child, *at, LifeIdentity::Pending),
             ProcessRecord::Exit { at, tgid } => {
+                if self.last_life(*tgid).is_some_and(|life| life.since <= *at) {
+                    self.living.set(*tgid, None);
+                }
                 let forget = KtimeNs(now.0.saturating_add(EXITED_KEEP_NS));
                 if self.exited.len() >= PROCESSES_MAX {
                     self.forget_first();
@@ -138,6 +154,15 @@ impl Processes {
                 }
             }
         }
+        let now = match self.last_life(tgid).map(|life| &life.identity) {
+            Some(LifeIdentity::Judged(service)) => service.clone(),
+            Some(LifeIdentity::Pending) | None => None,
+        };
+        self.living.set(tgid, now);
+    }
+
+    fn last_life(&self, tgid: Tgid) -> Option<&Life> {
+        self.by_tgid.get(&tgid)?.lives.last()
     }
 
     fn forget_first(&mut self) {
@@ -146,6 +171,7 @@ impl Processes {
         lives.retain(|life| life.since > ended);
         if lives.is_empty() {
             self.by_tgid.remove(&tgid);
+            self.living.set(tgid, None);
         }
     }
 }
@@ -210,6 +236,25 @@ mod tests {
         assert_eq!(name(&all, C, 300), "Unknown");
         all.fact(fact(C, 150, Some("worker")));
         assert_eq!(name(&all, C, 300), "worker");
+    }
+
+    #[test]
+    fn who_is_observed_now_is_told() {
+        let mut all = Processes::new(4);
+        let living = Living::default();
+        all.tell(living.clone());
+        let names =
+            || living.all().into_iter().map(|(t, s)| (t, s.name.clone())).collect::<Vec<_>>();
+        all.fact(fact(P, 0, Some("a")));
+        all.fact(fact(C, 0, None));
+        assert_eq!(names(), [(P, "a".to_owned())]);
+        all.record(&exec(100), KtimeNs(0));
+        assert_eq!(names(), []);
+        all.fact(fact(P, 100, Some("b")));
+        all.record(&ProcessRecord::Exit { at: KtimeNs(50), tgid: P }, KtimeNs(0));
+        assert_eq!(names(), [(P, "b".to_owned())], "the end of an earlier life");
+        all.record(&ProcessRecord::Exit { at: KtimeNs(150), tgid: P }, KtimeNs(0));
+        assert_eq!(names(), []);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Decorator: completes spans with what their conversation itself does not say, then shares the
 //! batch with every exporter.
 
+mod filter;
 mod names;
 mod own_exports;
+mod routes;
 
 #[cfg(test)]
 mod tests;
@@ -12,17 +14,25 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
+use crate::config::{FilterConfig, RoutesConfig};
 use crate::model::batch::SpanBatch;
 use crate::telemetry::{Counter, Counters, Stage};
+use filter::Filter;
 use names::Names;
 use own_exports::OwnExporters;
+use routes::Routes;
 
 /// Where finished batches go; must not block.
 pub type Output = Box<dyn FnMut(Arc<SpanBatch>) + Send>;
 
+/// Most attributes that are added to one span.
+const ADDED_MAX: usize = 5;
+
 /// The stage. Lives until the decoder hangs up.
 pub struct Decorator {
     names: Names,
+    routes: Option<Routes>,
+    filter: Option<Filter>,
     /// Spans of a process that exports traces by itself are left out.
     own_exports: Option<OwnExporters>,
     counters: Arc<Counters>,
@@ -37,7 +47,17 @@ impl fmt::Debug for Decorator {
 impl Decorator {
     /// A decorator that counts into `counters`.
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { names: Names::default(), own_exports: None, counters }
+        Self { names: Names::default(), routes: None, filter: None, own_exports: None, counters }
+    }
+
+    /// Makes routes of paths.
+    pub fn with_routes(self, config: Option<RoutesConfig>) -> Self {
+        Self { routes: config.map(Routes::new), ..self }
+    }
+
+    /// Keeps only spans that the user wants.
+    pub fn with_filter(self, config: FilterConfig) -> Self {
+        Self { filter: Filter::new(config), ..self }
     }
 
     /// Leaves out spans of processes that are seen to export traces by themselves, if `so`.
@@ -60,11 +80,30 @@ impl Decorator {
     pub fn complete(&mut self, mut batch: SpanBatch) -> Arc<SpanBatch> {
         self.counters.add(Counter::DecoratorSpansIn, batch.spans.len() as u64);
         if let Some(own_exports) = &mut self.own_exports {
-            let dropped = own_exports.leave_out(&mut batch);
-            self.counters.add(Counter::SpansOfOwnExporter, dropped);
+            own_exports.mark(&mut batch);
         }
-        self.names.complete(&mut batch);
+        self.add_attributes(&mut batch);
+        if let Some(filter) = &mut self.filter {
+            self.counters.add(Counter::SpansFiltered, filter.apply(&mut batch));
+        }
+        batch.arrange();
         Arc::new(batch)
+    }
+
+    fn add_attributes(&mut self, batch: &mut SpanBatch) {
+        self.names.begin();
+        batch.attrs.reserve(batch.spans.len().saturating_mul(ADDED_MAX));
+        let length = |batch: &SpanBatch| u32::try_from(batch.attrs.len()).unwrap_or(u32::MAX);
+        let mut spans = std::mem::take(&mut batch.spans);
+        for span in &mut spans {
+            let start = length(batch);
+            if let Some(routes) = &mut self.routes {
+                routes.route(batch, span);
+            }
+            self.names.name(batch, span);
+            span.added = start..length(batch);
+        }
+        batch.spans = spans;
     }
 }
 
@@ -74,10 +113,7 @@ pub fn ledger(counters: &Counters) -> Stage {
         name: "decorator.spans",
         in_: counters.get(Counter::DecoratorSpansIn),
         out: counters.get(Counter::DecoratorSpansOut),
-        drops: vec![(
-            Counter::SpansOfOwnExporter.reason(),
-            counters.get(Counter::SpansOfOwnExporter),
-        )],
+        drops: vec![(Counter::SpansFiltered.reason(), counters.get(Counter::SpansFiltered))],
         in_flight: 0,
     }
 }

@@ -19,24 +19,14 @@ pub(super) struct Names {
     service: Option<(u32, TextRef)>,
 }
 
-/// Most attributes that are added to one span.
-const ADDED_MAX: usize = 4;
-
 impl Names {
-    /// Completes every span of `batch`.
-    pub(super) fn complete(&mut self, batch: &mut SpanBatch) {
+    /// A new batch begins: what was written is in another.
+    pub(super) fn begin(&mut self) {
         self.service = None;
-        batch.attrs.reserve(batch.spans.len().saturating_mul(ADDED_MAX));
-        let mut spans = std::mem::take(&mut batch.spans);
-        for span in &mut spans {
-            let start = length(&batch.attrs);
-            self.name(batch, span);
-            span.added = start..length(&batch.attrs);
-        }
-        batch.spans = spans;
     }
 
-    fn name(&mut self, batch: &mut SpanBatch, span: &SpanHead) {
+    /// Adds the names of `span`.
+    pub(super) fn name(&mut self, batch: &mut SpanBatch, span: &SpanHead) {
         let own = AttrValue::Text(self.own_name(batch, span.service));
         let named = match span.family.kind() {
             SpanKind::Server => {
@@ -66,7 +56,7 @@ impl Names {
         if let Some(service) = batch.services.get(service as usize) {
             batch.text.extend_from_slice(service.name.as_bytes());
         }
-        let name = text_since(batch, at);
+        let name = batch.text_since(at);
         self.service = Some((service, name));
         name
     }
@@ -94,7 +84,7 @@ fn address(batch: &mut SpanBatch, of: Endpoint) -> TextRef {
         let written = write!(batch.text, "{}", of.address());
         debug_assert!(written.is_ok());
     }
-    text_since(batch, at)
+    batch.text_since(at)
 }
 
 /// Writes `a.b.c.d`. Nearly every span has one, and the formatter takes ten times as long.
@@ -111,17 +101,6 @@ fn write_v4(text: &mut Vec<u8>, address: Ipv4Addr) {
         }
         text.push(b'0' + octet % 10);
     }
-}
-
-fn text_since(batch: &SpanBatch, at: usize) -> TextRef {
-    TextRef {
-        at: u32::try_from(at).unwrap_or(u32::MAX),
-        len: u32::try_from(batch.text.len().saturating_sub(at)).unwrap_or(0),
-    }
-}
-
-fn length(attrs: &[(AttrKey, AttrValue)]) -> u32 {
-    u32::try_from(attrs.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::attrs::AttrValue;
 use crate::model::conn::{ConnEnds, Endpoint};
 use crate::model::service::Service;
-use crate::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use crate::semconv::{AttrKey, SpanFamily};
 
 fn endpoint(addr: &str, port: u16) -> Endpoint {
@@ -37,6 +37,7 @@ fn add(
         ends,
         service,
         status: SpanStatus::Unset,
+        not_for: NotFor::default(),
         attrs: start..u32::try_from(batch.attrs.len()).unwrap(),
         added: 0..0,
     });
@@ -156,24 +157,25 @@ fn call(batch: &mut SpanBatch, service: u32, path: &str, status: i64) {
 }
 
 #[test]
-fn spans_of_a_process_that_exports_traces_by_itself_are_left_out_from_then_on() {
-    let counters = Arc::new(Counters::default());
-    let mut decorator = Decorator::new(Arc::clone(&counters)).without_own_exporters(true);
+fn spans_of_a_process_that_exports_traces_by_itself_are_not_for_traces_from_then_on() {
+    let mut decorator = Decorator::new(Arc::new(Counters::default())).without_own_exporters(true);
     let services = batch().services;
-    let mut paths = |calls: &[(u32, &str, i64)]| -> Vec<String> {
+    let mut traced = |calls: &[(u32, &str, i64)]| -> Vec<String> {
         let mut batch = SpanBatch { services: services.clone(), ..SpanBatch::default() };
         calls.iter().for_each(|(service, path, status)| call(&mut batch, *service, path, *status));
         let done = decorator.complete(batch);
+        assert!(done.spans.iter().all(|span| span.not_for.metrics.is_none()));
         let path = |span| done.attr_text(span, AttrKey::UrlPath).to_owned();
-        done.spans.iter().map(path).collect()
+        done.spans.iter().filter(|span| span.not_for.traces.is_none()).map(path).collect()
     };
     let not_exports = [(0, "/v1/traces", 503), (0, "/v1/traces/x", 200), (1, "/v1/metrics", 200)];
-    assert_eq!(paths(&not_exports), ["/v1/traces", "/v1/traces/x", "/v1/metrics"]);
-    assert_eq!(paths(&[(0, "/a", 200), (0, "/otlp/v1/traces", 202), (1, "/b", 200)]), ["/b"]);
-    assert_eq!(paths(&[(0, "/c", 200), (1, "/d", 200)]), ["/d"]);
-    assert_eq!(counters.get(Counter::SpansOfOwnExporter), 3);
-    let ledger = ledger(&counters);
-    assert_eq!((ledger.in_, ledger.dropped()), (8, 3));
+    assert_eq!(traced(&not_exports), ["/v1/traces", "/v1/traces/x", "/v1/metrics"]);
+    assert_eq!(traced(&[(0, "/a", 200), (0, "/otlp/v1/traces", 202), (1, "/b", 200)]), ["/b"]);
+    assert_eq!(traced(&[(0, "/c", 200), (1, "/d", 200)]), ["/d"]);
+    assert_eq!(
+        services.iter().map(|s| (s.exports.traces(), s.exports.metrics())).collect::<Vec<_>>(),
+        [(true, false), (false, true)]
+    );
 }
 
 #[test]
@@ -181,5 +183,5 @@ fn unless_that_is_switched_off() {
     let mut decorator = Decorator::new(Arc::new(Counters::default())).without_own_exporters(false);
     let mut batch = batch();
     call(&mut batch, 0, "/v1/traces", 200);
-    assert_eq!(decorator.complete(batch).spans.len(), 1);
+    assert_eq!(decorator.complete(batch).spans[0].not_for, NotFor::default());
 }

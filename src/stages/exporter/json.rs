@@ -11,7 +11,7 @@ use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::KtimeNs;
 use crate::model::span::SpanHead;
-use crate::semconv::{AttrKey, SpanKind};
+use crate::semconv::AttrKey;
 
 /// Writes `spans` of `batch` as one array and a newline.
 pub(super) fn array(
@@ -45,7 +45,7 @@ fn object(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Result
     json.field("traceFlags", ctx.flags)?;
     json.field("peerName", batch.attr_text(span, AttrKey::ClientAddress))?;
     json.field("hostName", batch.attr_text(span, AttrKey::ServerAddress))?;
-    json.field("kind", kind(span.family.kind()))?;
+    json.field("kind", span.family.kind().word())?;
     times(json, batch, span)?;
     attributes(json, batch, span)?;
     json.close(b'}')
@@ -79,14 +79,6 @@ fn attributes(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Re
         }
     }
     json.close(b'}')
-}
-
-fn kind(kind: SpanKind) -> &'static str {
-    match kind {
-        SpanKind::Internal => "SPAN_KIND_INTERNAL",
-        SpanKind::Server => "SPAN_KIND_SERVER",
-        SpanKind::Client => "SPAN_KIND_CLIENT",
-    }
 }
 
 /// Writes JSON with, if wanted, a line for each item, indented by one blank a level.

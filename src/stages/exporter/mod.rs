@@ -1,14 +1,20 @@
-//! Exporters: printers on stdout and OTLP. Each has a thread and a bounded queue of its own, so
+//! Exporters: printers on stdout, OTLP, and metrics. Each has a thread and a bounded queue of its own, so
 //! that none can delay another, the pipeline, or the stop.
 
+pub mod aggregate;
 mod duration;
 mod hex;
 mod json;
+mod levels;
 pub mod otlp;
 mod printer;
+mod prometheus;
 pub mod queue;
 mod text;
+mod values;
 
+#[cfg(test)]
+mod metrics_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,43 +29,106 @@ use tracing::warn;
 
 use crate::config::{BatchConfig, Config, TracePrinter};
 use crate::model::batch::SpanBatch;
+use crate::model::living::Living;
 use crate::model::time::instant_now;
-use crate::telemetry::Stage;
-use otlp::OtlpExporter;
+use crate::telemetry::{Counters, Stage};
+use aggregate::{Aggregator, Way};
+use levels::Levels;
+use otlp::{MetricsEncoder, Pusher, SpanExporter, Temporality};
 use printer::{Format, Printer};
-use queue::{DropReason, Limits, SpanQueue};
+use prometheus::Endpoint;
+use queue::{DropReason, Limits, Signal, SpanQueue};
 
 /// Bytes of batches that wait for one exporter at most.
 const QUEUE_BYTES: usize = 64 << 20;
 
+/// Spans that wait for the aggregator at most: what a core makes in a tenth of a second.
+const METRICS_SPANS: usize = 131_072;
+
 /// How long after the deadline an exporter may still account for what it had in hand.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Starts every exporter that `config` asks for; printers write to `stdout`, the memory of batches
-/// that all are done with goes to `spares`. Nothing is started when one of them cannot be.
+/// What exporters have in common with the rest of the agent.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where the memory of batches goes that nobody needs any more.
+    pub spares: Sender<SpanBatch>,
+    /// Processes that are observed now.
+    pub living: Living,
+    /// The agent's counters.
+    pub counters: Arc<Counters>,
+}
+
+/// Starts every exporter that `config` asks for; printers write to `stdout`. Nothing is started when one
+/// of them cannot be.
 ///
 /// # Errors
 /// When an endpoint cannot be used or a thread cannot be started.
 pub fn spawn(
     config: &Config,
     stdout: File,
-    spares: &Sender<SpanBatch>,
+    around: &Surroundings,
 ) -> anyhow::Result<Vec<Exporter>> {
+    let spares = &around.spares;
     let otlp = config.traces.as_ref().map(|traces| {
-        OtlpExporter::new(traces).map(|exporter| (exporter, traces.batch.queue_size))
+        SpanExporter::new(traces).map(|exporter| (exporter, traces.batch.queue_size))
     });
     let mut exporters = Vec::new();
     if let Some((exporter, spans)) = otlp.transpose()? {
-        exporters
-            .push(Exporter::spawn("exporter.otlp", spans, spares, |queue| exporter.run(queue))?);
+        exporters.push(Exporter::spawn("exporter.otlp", Signal::Traces, spans, spares, |queue| {
+            exporter.run(queue)
+        })?);
     }
     if let Some(format) = format(config.agent.trace_printer) {
         let printer = Printer::new(format, stdout);
         let spans = BatchConfig::default().queue_size;
-        exporters
-            .push(Exporter::spawn("exporter.printer", spans, spares, |queue| printer.run(queue))?);
+        exporters.push(Exporter::spawn(
+            "exporter.printer",
+            Signal::Traces,
+            spans,
+            spares,
+            |queue| printer.run(queue),
+        )?);
     }
+    exporters.extend(metrics(config, around)?);
     Ok(exporters)
+}
+
+/// The aggregator, with the ways out that there are.
+fn metrics(config: &Config, around: &Surroundings) -> anyhow::Result<Option<Exporter>> {
+    let metrics = &config.metrics;
+    let mut aggregator = Aggregator::new(metrics);
+    let levels = |way, output| Levels::new(around.living.clone(), way, metrics, output);
+    let endpoint = match (&metrics.prometheus, aggregator.view(Way::Prometheus)) {
+        (Some(config), Some((shared, views))) => {
+            let levels = levels(Way::Prometheus, &config.output);
+            Some(Endpoint::start(config, shared, views, levels)?)
+        }
+        _ => None,
+    };
+    let pusher = match (&metrics.push, aggregator.view(Way::Otlp)) {
+        (Some(config), Some((shared, views))) => {
+            let levels = levels(Way::Otlp, &config.output);
+            let delta = if config.delta { Temporality::Delta } else { Temporality::Cumulative };
+            let exemplars = config.output.exemplars;
+            let encoder = MetricsEncoder::new(shared, views, levels, delta, exemplars);
+            Some(Pusher::start(config, encoder)?)
+        }
+        _ => None,
+    };
+    if endpoint.is_none() && pusher.is_none() {
+        return Ok(None);
+    }
+    let (living, counters) = (around.living.clone(), Arc::clone(&around.counters));
+    let run = move |queue: &SpanQueue| {
+        aggregator.run(queue, &living, &counters);
+        if let (Some(pusher), Some(deadline)) = (pusher, queue.deadline()) {
+            pusher.finish(deadline);
+        }
+        drop(endpoint);
+    };
+    Exporter::spawn("exporter.metrics", Signal::Metrics, METRICS_SPANS, &around.spares, run)
+        .map(Some)
 }
 
 fn format(printer: TracePrinter) -> Option<Format> {
@@ -85,11 +154,13 @@ pub struct Exporter {
 impl Exporter {
     fn spawn(
         name: &'static str,
+        signal: Signal,
         spans: usize,
         spares: &Sender<SpanBatch>,
         run: impl FnOnce(&SpanQueue) + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let queue = Arc::new(SpanQueue::new(Limits { spans, bytes: QUEUE_BYTES }, spares.clone()));
+        let queue =
+            Arc::new(SpanQueue::new(signal, Limits { spans, bytes: QUEUE_BYTES }, spares.clone()));
         let (alive, ended) = bounded(0);
         let own = Arc::clone(&queue);
         let thread = Builder::new()

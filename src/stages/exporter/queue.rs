@@ -13,7 +13,7 @@ use crossbeam_channel::Sender;
 
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
-use crate::model::span::SpanHead;
+use crate::model::span::{SpanHead, Unwanted};
 use crate::model::time::instant_now;
 use crate::semconv::AttrKey;
 use crate::telemetry::Stage;
@@ -26,6 +26,10 @@ pub enum DropReason {
     QueueFull,
     /// The queue held as many bytes as it may, and this was the oldest.
     QueueBytes,
+    /// The process exports this signal by itself.
+    OwnExporter,
+    /// The user does not want its path.
+    IgnoredPath,
     /// Its trace is not to be sent.
     NotSampled,
     /// The receiver took the request and refused this span (partial success).
@@ -42,9 +46,11 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons with their names in the ledger.
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::QueueFull, "queue_full"),
         (Self::QueueBytes, "queue_bytes"),
+        (Self::OwnExporter, "exported_by_the_service"),
+        (Self::IgnoredPath, "ignored_path"),
         (Self::NotSampled, "not_sampled"),
         (Self::Rejected, "rejected"),
         (Self::Refused, "refused"),
@@ -59,6 +65,33 @@ const ROOM_POLL: Duration = Duration::from_millis(5);
 
 /// Memory of a batch that is used again.
 const SPARE_BYTES_MAX: usize = 4 << 20;
+
+impl From<Unwanted> for DropReason {
+    fn from(why: Unwanted) -> Self {
+        match why {
+            Unwanted::OwnExporter => Self::OwnExporter,
+            Unwanted::IgnoredPath => Self::IgnoredPath,
+        }
+    }
+}
+
+/// What the spans of a queue are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Traces, sent or printed.
+    Traces,
+    /// Metrics.
+    Metrics,
+}
+
+impl Signal {
+    fn unwanted(self, span: &SpanHead) -> Option<Unwanted> {
+        match self {
+            Self::Traces => span.not_for.traces,
+            Self::Metrics => span.not_for.metrics,
+        }
+    }
+}
 
 /// What a queue may hold.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +130,7 @@ pub struct Want {
 /// The queue of one exporter.
 #[derive(Debug)]
 pub struct SpanQueue {
+    signal: Signal,
     limits: Limits,
     state: Mutex<State>,
     changed: Condvar,
@@ -131,8 +165,8 @@ struct Entry {
 
 impl SpanQueue {
     /// An empty queue. Batches that were handed out and given back leave through `spares`, empty.
-    pub fn new(limits: Limits, spares: Sender<SpanBatch>) -> Self {
-        Self { limits, state: Mutex::default(), changed: Condvar::new(), spares }
+    pub fn new(signal: Signal, limits: Limits, spares: Sender<SpanBatch>) -> Self {
+        Self { signal, limits, state: Mutex::default(), changed: Condvar::new(), spares }
     }
 
     /// Takes back what an exporter needs no more: the last one to do so frees the batch for reuse.
@@ -149,20 +183,29 @@ impl SpanQueue {
 
     /// Adds the spans of `batch`. Never waits: beyond a limit the oldest spans are dropped.
     pub fn push(&self, batch: Arc<SpanBatch>) {
-        let spans = batch.spans.len();
-        if spans == 0 {
+        if batch.spans.is_empty() {
             return;
         }
+        let range = self.wanted(&batch);
+        let spans = range.len();
         let bytes = bytes_of(&batch);
         let since = instant_now();
         let mut state = self.lock();
-        state.in_ += spans as u64;
+        state.in_ += batch.spans.len() as u64;
+        if spans < batch.spans.len() {
+            for why in batch.spans.iter().filter_map(|span| self.signal.unwanted(span)) {
+                state.count(why.into(), 1);
+            }
+        }
+        if spans == 0 {
+            return;
+        }
         if let Some(reason) = state.stopped() {
             state.count(reason, spans as u64);
             return;
         }
         let first = state.entries.is_empty();
-        state.entries.push_back(Entry { slice: Slice { batch, range: 0..spans }, bytes, since });
+        state.entries.push_back(Entry { slice: Slice { batch, range }, bytes, since });
         state.spans = state.spans.saturating_add(spans);
         state.bytes = state.bytes.saturating_add(bytes);
         state.drop_oldest_spans(self.limits.spans);
@@ -173,6 +216,14 @@ impl SpanQueue {
         if news {
             self.changed.notify_all();
         }
+    }
+
+    /// Those of a batch's spans that are for this signal: they lie together.
+    fn wanted(&self, batch: &SpanBatch) -> Range<usize> {
+        let unwanted = |span: &&SpanHead| self.signal.unwanted(span).is_some();
+        let first = batch.spans.iter().take_while(unwanted).count();
+        let last = batch.spans.iter().rev().take_while(unwanted).count();
+        first..batch.spans.len().saturating_sub(last).max(first)
     }
 
     /// The same, but waits while the queue is half full: for a source that can wait.

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::queue::{DropReason, Limits, SpanQueue, Want};
+use super::queue::{DropReason, Limits, Signal, SpanQueue, Want};
 use super::*;
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Endpoint};
 use crate::model::ids::{KtimeNs, SpanId, TraceId};
 use crate::model::service::Service;
-use crate::model::span::{SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use crate::model::time::ClockOffset;
 use crate::semconv::{AttrKey, SpanFamily};
 use std::time::Duration;
@@ -57,6 +57,7 @@ pub(super) fn basket(family: SpanFamily) -> SpanHead {
             span_id: SpanId(0x1122_3344_5566_7788_u64.to_be_bytes()),
             parent_id: SpanId(0x99aa_bbcc_ddee_ff00_u64.to_be_bytes()),
             flags: 1,
+            remote: false,
         },
         ends: ConnEnds {
             client: Endpoint { addr: v4(10, 9, 0, 4), port: 51234 },
@@ -64,6 +65,7 @@ pub(super) fn basket(family: SpanFamily) -> SpanHead {
         },
         service: 0,
         status: SpanStatus::Unset,
+        not_for: NotFor::default(),
         attrs: 0..0,
         added: 0..0,
     }
@@ -261,7 +263,7 @@ fn take(queue: &SpanQueue, spans: usize) -> Vec<String> {
 }
 
 fn queue(spans: usize) -> SpanQueue {
-    SpanQueue::new(Limits { spans, bytes: usize::MAX }, bounded(0).0)
+    SpanQueue::new(Signal::Traces, Limits { spans, bytes: usize::MAX }, bounded(0).0)
 }
 
 #[track_caller]
@@ -304,7 +306,8 @@ fn spans_are_taken_in_order_up_to_the_number_wanted() {
 #[test]
 fn a_queue_is_bounded_in_bytes_too() {
     let batch = numbered(0, 10);
-    let queue = SpanQueue::new(Limits { spans: 1000, bytes: 2 * 64 * 1024 }, bounded(0).0);
+    let queue =
+        SpanQueue::new(Signal::Traces, Limits { spans: 1000, bytes: 2 * 64 * 1024 }, bounded(0).0);
     let big = |first| {
         let mut big = SpanBatch::clone(&numbered(first, 1));
         big.text.reserve_exact(64 * 1024 - 4096);
@@ -314,7 +317,7 @@ fn a_queue_is_bounded_in_bytes_too() {
         queue.push(big(first));
     }
     assert_account(&queue.stage("q"), 3, 0, &[("queue_bytes", 1)], 2);
-    let tiny = SpanQueue::new(Limits { spans: 1000, bytes: 1 }, bounded(0).0);
+    let tiny = SpanQueue::new(Signal::Traces, Limits { spans: 1000, bytes: 1 }, bounded(0).0);
     tiny.push(batch);
     assert_account(&tiny.stage("q"), 10, 0, &[("queue_bytes", 10)], 0);
 }

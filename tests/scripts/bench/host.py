@@ -53,7 +53,7 @@ def attached_part(obi, work, port):
         obi,
         work.folder,
         OTEL_EBPF_OPEN_PORT=str(port),
-        OTEL_EXPORTER_OTLP_ENDPOINT=work.sink.url(),
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=work.sink.url(),
     )
     agent.await_attached()
     attached = work.nginx.served() - 1  # this one is seen already

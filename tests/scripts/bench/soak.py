@@ -112,7 +112,7 @@ def main():
             obi,
             folder,
             OTEL_EBPF_OPEN_PORT=str(nginx.port),
-            OTEL_EXPORTER_OTLP_ENDPOINT=sink.url(),
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=sink.url(),
         )
         started.append(agent)
         agent.await_attached()

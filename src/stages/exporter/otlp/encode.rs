@@ -9,12 +9,12 @@
 use super::keys;
 use super::resource::Resources;
 use super::wire::{self, Room};
-use crate::model::attrs::{AttrValue, bytes_of};
 use crate::model::batch::SpanBatch;
 use crate::model::sampler::Sampler;
 use crate::model::span::{SpanHead, SpanStatus};
-use crate::semconv::{AttrKey, Presence, SpanKind};
+use crate::semconv::{Presence, SpanKind};
 use crate::stages::exporter::queue::Slice;
+use crate::stages::exporter::values::{Value, Values};
 
 /// The encoder of one exporter.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Encoder {
             for (span, head) in (first..).zip(slice.spans()) {
                 let slot = self.slots.get(head.service as usize).copied();
                 let (slot, sampler) = slot.unwrap_or((Resources::NONE, self.sampler));
-                if sampler.samples(head.ctx.trace_id) {
+                if sampler.samples(&head.ctx) {
                     self.order.push((slot, index, span));
                 }
             }
@@ -148,59 +148,6 @@ fn kind(kind: SpanKind) -> u8 {
         SpanKind::Internal => 1,
         SpanKind::Server => 2,
         SpanKind::Client => 3,
-    }
-}
-
-/// A value as it goes out.
-#[derive(Clone, Copy, Debug)]
-enum Value<'a> {
-    /// UTF-8.
-    Text(&'a [u8]),
-    Bool(bool),
-    Int(i64),
-}
-
-/// The attributes of one span by key: looked for once, not once for every key that is exported.
-struct Values<'a> {
-    text: &'a [u8],
-    /// The last value of each key.
-    by_key: [Option<AttrValue>; AttrKey::ALL.len()],
-    /// Bytes of all texts.
-    text_bytes: usize,
-}
-
-impl<'a> Values<'a> {
-    fn of(batch: &'a SpanBatch, span: &SpanHead) -> Self {
-        let mut by_key = [None; AttrKey::ALL.len()];
-        let mut text_bytes = 0usize;
-        for (key, value) in batch.attrs_of(span) {
-            if let Some(slot) = by_key.get_mut(*key as usize) {
-                *slot = Some(*value);
-            }
-            text_bytes = text_bytes.saturating_add(match value {
-                AttrValue::Text(r) => r.len as usize,
-                AttrValue::Static(s) => s.len(),
-                AttrValue::I64(_) | AttrValue::Bool(_) => 0,
-            });
-        }
-        Self { text: &batch.text, by_key, text_bytes }
-    }
-
-    fn get(&self, key: AttrKey) -> Option<Value<'a>> {
-        Some(match (*self.by_key.get(key as usize)?)? {
-            AttrValue::I64(n) => Value::Int(n),
-            AttrValue::Bool(b) => Value::Bool(b),
-            AttrValue::Static(s) => Value::Text(s.as_bytes()),
-            AttrValue::Text(r) => Value::Text(bytes_of(self.text, r)),
-        })
-    }
-
-    /// The text of `key`; empty when it is absent or no text.
-    fn text(&self, key: AttrKey) -> &'a [u8] {
-        match self.get(key) {
-            Some(Value::Text(text)) => text,
-            _ => b"",
-        }
     }
 }
 

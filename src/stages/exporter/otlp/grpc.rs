@@ -2,48 +2,54 @@
 //! See <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>.
 
 use std::error::Error as _;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::{Buf as _, BufMut as _, Bytes};
+use http::Uri;
 use http::uri::PathAndQuery;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use tokio::runtime::Runtime;
 use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
+use tower_service::Service;
 
-use super::{Outcome, USER_AGENT, accepted, chain};
-use crate::config::OtlpConfig;
-
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+use super::USER_AGENT;
+use super::client::{Outcome, Signal, accepted, chain};
+use super::connect::{Connector, Stream, Version, connector};
+use crate::config::{Compression, OtlpEndpoint};
 
 /// A client of one endpoint; connects when it must. Its runtime runs only while a request does.
 #[derive(Debug)]
 pub(super) struct GrpcClient {
     runtime: Runtime,
     client: Grpc<Channel>,
+    path: PathAndQuery,
     metadata: MetadataMap,
 }
 
 impl GrpcClient {
-    pub(super) fn new(config: &OtlpConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &OtlpEndpoint, signal: Signal) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("start the gRPC runtime")?;
-        let mut endpoint = Endpoint::from_shared(config.url.clone())
+        let uri: Uri =
+            config.url.parse().with_context(|| format!("gRPC endpoint {}", config.url))?;
+        // The connector knows the way; TLS is its own.
+        let plain = config.url.replacen("https:", "http:", 1);
+        let endpoint = Endpoint::from_shared(plain)
             .and_then(|endpoint| endpoint.user_agent(USER_AGENT))
-            .with_context(|| format!("gRPC endpoint {}", config.url))?;
-        if config.url.starts_with("https:") {
-            endpoint = endpoint
-                .tls_config(ClientTlsConfig::new().with_native_roots())
-                .with_context(|| format!("TLS for gRPC endpoint {}", config.url))?;
-        }
+            .with_context(|| format!("gRPC endpoint {}", config.url))?
+            .origin(uri.clone());
+        let to = To { connector: connector(config, Version::Two)?, uri };
         let channel = {
             let _entered = runtime.enter();
-            endpoint.connect_lazy()
+            endpoint.connect_with_connector_lazy(to)
         };
         let mut metadata = MetadataMap::new();
         for (name, value) in &config.headers {
@@ -54,17 +60,27 @@ impl GrpcClient {
                 .with_context(|| format!("gRPC metadata value of {name}"))?;
             metadata.insert(key, value);
         }
-        Ok(Self { runtime, client: Grpc::new(channel), metadata })
+        let path = PathAndQuery::from_static(match signal {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        });
+        let client = Grpc::new(channel);
+        let client = match config.compression {
+            Compression::None => client,
+            Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+            Compression::Zstd => client.send_compressed(CompressionEncoding::Zstd),
+        };
+        Ok(Self { runtime, client, path, metadata })
     }
 
     pub(super) fn send(&mut self, body: &Bytes, timeout: Duration) -> Outcome {
         let mut request = Request::new(body.clone());
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(timeout);
-        let client = &mut self.client;
+        let (client, path) = (&mut self.client, self.path.clone());
         let call = async {
             client.ready().await.map_err(|e| Status::unavailable(chain(&e)))?;
-            client.unary(request, PathAndQuery::from_static(EXPORT), RawCodec).await
+            client.unary(request, path, RawCodec).await
         };
         let answer = self.runtime.block_on(async { tokio::time::timeout(timeout, call).await });
         match answer {
@@ -91,6 +107,27 @@ fn judge(status: &Status) -> Outcome {
         Outcome::Retry { why, after: Duration::ZERO }
     } else {
         Outcome::Refused(why)
+    }
+}
+
+/// Connects to one endpoint, whatever it is asked for.
+#[derive(Clone, Debug)]
+struct To {
+    connector: HttpsConnector<Connector>,
+    uri: Uri,
+}
+
+impl Service<Uri> for To {
+    type Response = MaybeHttpsStream<Stream>;
+    type Error = <HttpsConnector<Connector> as Service<Uri>>::Error;
+    type Future = <HttpsConnector<Connector> as Service<Uri>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(cx)
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        self.connector.call(self.uri.clone())
     }
 }
 

@@ -1,54 +1,55 @@
-//! OTLP over HTTP/1.1 with protobuf bodies.
+//! OTLP over HTTP/1.1.
 //! See <https://opentelemetry.io/docs/specs/otlp/#otlphttp>.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::runtime::Runtime;
 
-use super::{Outcome, accepted, chain, tls};
-use crate::config::OtlpConfig;
+use super::body::Body;
+use super::client::{Outcome, Signal, accepted, chain};
+use super::connect::{Connector, Version, connector};
+use crate::config::OtlpEndpoint;
 
 /// A client of one endpoint; keeps its connection. Its runtime runs only while a request does.
 #[derive(Debug)]
 pub(super) struct HttpClient {
     runtime: Runtime,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
     uri: Uri,
     headers: HeaderMap,
+    body: Body,
 }
 
 impl HttpClient {
     /// Bytes of a response that are read.
     const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 
-    pub(super) fn new(config: &OtlpConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(endpoint: &OtlpEndpoint, signal: Signal) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("start the HTTP runtime")?;
-        let uri: Uri = config.url.parse().with_context(|| format!("endpoint {}", config.url))?;
-        let https = uri.scheme_str() == Some("https");
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls::config(https, config.insecure_skip_verify)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector = connector(endpoint, Version::One)?;
+        let uri: Uri =
+            endpoint.url.parse().with_context(|| format!("endpoint {}", endpoint.url))?;
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let body = Body::new(endpoint, signal);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(body.content_type()));
+        if let Some(encoding) = body.content_encoding() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
-        for (name, value) in &config.headers {
+        for (name, value) in &endpoint.headers {
             let key = HeaderName::from_bytes(name.as_bytes())
                 .with_context(|| format!("HTTP header {name}"))?;
             // The value may be a secret: it is not named.
@@ -57,7 +58,12 @@ impl HttpClient {
             headers.insert(key, value);
         }
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { runtime, client, uri, headers })
+        Ok(Self { runtime, client, uri, headers, body })
+    }
+
+    /// The body that a message is sent as.
+    pub(super) fn body(&self, message: &Bytes) -> anyhow::Result<Bytes> {
+        self.body.of(message)
     }
 
     pub(super) fn send(&mut self, body: &Bytes, timeout: Duration) -> Outcome {

@@ -57,9 +57,20 @@ fn hash_of(hasher: &DefaultHashBuilder, service: &Service) -> u64 {
     hasher.hash_one((&service.name, &service.namespace, &service.instance_id))
 }
 
-/// All attributes in the contract's order. A key keeps its first place and gets its last value;
-/// the scope's name cannot be overridden.
+/// The resource of spans: the scope's name stands there too, and cannot be overridden.
 fn encode(service: &Service) -> Vec<u8> {
+    let mut attrs = attributes(service);
+    attrs.retain(|(key, _)| *key != "otel.scope.name");
+    attrs.push(("otel.scope.name", "go.opentelemetry.io/obi"));
+    let mut out = Vec::new();
+    for (key, value) in attrs {
+        write_key_value(&mut out, 1, key, value);
+    }
+    out
+}
+
+/// All attributes in the contract's order. A key keeps its first place and gets its last value.
+pub(in crate::stages::exporter) fn attributes(service: &Service) -> Vec<(&str, &str)> {
     let mut attrs: Vec<(&str, &str)> = vec![
         ("service.name", &service.name),
         ("telemetry.sdk.language", service.language),
@@ -82,13 +93,7 @@ fn encode(service: &Service) -> Vec<u8> {
             None => attrs.push((key, value)),
         }
     }
-    attrs.retain(|(key, _)| *key != "otel.scope.name");
-    attrs.push(("otel.scope.name", "go.opentelemetry.io/obi"));
-    let mut out = Vec::new();
-    for (key, value) in attrs {
-        write_key_value(&mut out, 1, key, value);
-    }
-    out
+    attrs
 }
 
 #[cfg(test)]

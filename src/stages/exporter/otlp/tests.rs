@@ -9,7 +9,12 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
 
-use super::*;
+use std::time::Duration;
+
+use super::client::{Outcome, accepted};
+use super::delivery::Backoff;
+use super::encode::Encoder;
+use crate::config::BackoffConfig;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::{KtimeNs, SpanId, TraceId};
 use crate::model::sampler::Sampler;
@@ -17,6 +22,7 @@ use crate::model::service::Service;
 use crate::model::span::{SpanHead, SpanStatus};
 use crate::model::time::ClockOffset;
 use crate::semconv::{AttrKey, SpanFamily};
+use crate::stages::exporter::queue::Slice;
 use crate::stages::exporter::tests::{Set, add, basket};
 
 /// A seeded generator: the same numbers every run.
@@ -64,7 +70,7 @@ fn service(n: u64) -> Service {
 
 /// One of which all traces go out, or a part of them, or none.
 fn sampled_service(n: u64) -> Service {
-    let sampler = [None, Some(Sampler::Below(1 << 62)), Some(Sampler::Never), None];
+    let sampler = [None, Sampler::named("traceidratio", "0.5"), Some(Sampler::NEVER), None];
     Service { sampler: sampler[usize::try_from(n).unwrap()], ..service(n) }
 }
 
@@ -243,7 +249,7 @@ fn expected_request(slices: &[Slice]) -> Vec<ResourceSpans> {
     for slice in slices {
         for span in slice.spans() {
             let service = slice.batch.service(span).unwrap();
-            if !service.sampler.is_none_or(|sampler| sampler.samples(span.ctx.trace_id)) {
+            if !service.sampler.is_none_or(|sampler| sampler.samples(&span.ctx)) {
                 continue;
             }
             let span = expected_span(&slice.batch, span);
@@ -346,7 +352,7 @@ fn the_last_value_of_a_resource_attribute_wins_at_its_first_place() {
 #[test]
 fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
     let none = Service { sampler: None, ..service(0) };
-    let always = Service { sampler: Some(Sampler::Always), ..service(1) };
+    let always = Service { sampler: Some(Sampler::ALWAYS), ..service(1) };
     let services = vec![Arc::new(none), Arc::new(always)];
     let mut batch = SpanBatch { services, ..SpanBatch::default() };
     for service in [0, 1, 0] {
@@ -354,11 +360,11 @@ fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
     }
     let slices = [Slice { batch: Arc::new(batch), range: 0..3 }];
     let mut body = Vec::new();
-    assert_eq!(Encoder::new(Sampler::Never).encode(&slices, &mut body), 1);
+    assert_eq!(Encoder::new(Sampler::NEVER).encode(&slices, &mut body), 1);
     let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
     let resource = read.resource_spans[0].resource.as_ref().unwrap();
     assert_eq!(resource.attributes[0], text("service.name", "service-1"));
-    assert_eq!(Encoder::new(Sampler::Always).encode(&slices, &mut body), 3);
+    assert_eq!(Encoder::new(Sampler::ALWAYS).encode(&slices, &mut body), 3);
 }
 
 #[test]

@@ -1,32 +1,62 @@
-//! Whom the HTTP client trusts.
+//! Whom the clients trust, and who they are.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// TLS with the system's certificates, which are read only where they are `needed`; with any
-/// certificate at all where the user says so.
+use crate::config::OtlpTls;
+
+/// TLS as the user wants it. The system's certificates are read only where TLS is `needed`.
 ///
 /// # Errors
-/// When the system has no certificates.
-pub(super) fn config(needed: bool, skip_verify: bool) -> anyhow::Result<ClientConfig> {
+/// When the system has no certificates, or a file with some cannot be used.
+pub(super) fn config(needed: bool, tls: &OtlpTls) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .context("prepare TLS")?;
-    Ok(if skip_verify {
+    let trusting = if tls.skip_verify {
         let any = Arc::new(AnyCertificate(provider));
-        builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth()
+        builder.dangerous().with_custom_certificate_verifier(any)
+    } else if let Some(path) = &tls.certificates {
+        builder.with_root_certificates(roots(path)?)
     } else if needed {
-        builder.with_native_roots().context("read the system's certificates")?.with_no_client_auth()
+        builder.with_native_roots().context("read the system's certificates")?
     } else {
-        builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-    })
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    let Some((certificate, key)) = &tls.client else { return Ok(trusting.with_no_client_auth()) };
+    let chain = certificates(certificate)?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("client key {}: must be a private key in PEM", key.display()))?;
+    trusting
+        .with_client_auth_cert(chain, key)
+        .with_context(|| format!("client certificate {}", certificate.display()))
+}
+
+fn roots(path: &Path) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).with_context(|| format!("certificate {}", path.display()))?;
+    }
+    Ok(roots)
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let context = || format!("certificate {}: must hold certificates in PEM", path.display());
+    let all: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).with_context(context)?.collect();
+    let all = all.with_context(context)?;
+    anyhow::ensure!(!all.is_empty(), context());
+    Ok(all)
 }
 
 /// Believes every certificate; the handshake itself must still be right.

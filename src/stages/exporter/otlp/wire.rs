@@ -33,6 +33,28 @@ pub(super) fn bytes(out: &mut Vec<u8>, field: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
+/// Appends a field of 8 bytes.
+pub(super) fn fixed64(out: &mut Vec<u8>, field: u8, n: u64) {
+    out.push(field << 3 | 1);
+    out.extend_from_slice(&n.to_le_bytes());
+}
+
+/// Appends a field that is a floating-point number.
+pub(super) fn double(out: &mut Vec<u8>, field: u8, n: f64) {
+    fixed64(out, field, n.to_bits());
+}
+
+/// Appends a field that is a varint.
+pub(super) fn number(out: &mut Vec<u8>, field: u8, n: u64) {
+    out.push(field << 3);
+    varint(out, n);
+}
+
+/// Appends a field that is a signed number, small in both directions (`sint32`).
+pub(super) fn signed(out: &mut Vec<u8>, field: u8, n: i32) {
+    number(out, field, u64::from((n << 1 ^ n >> 31).cast_unsigned()));
+}
+
 /// Bytes of a length that is written later.
 const LATER: usize = 5;
 

@@ -1,0 +1,94 @@
+//! Which spans are kept.
+
+use super::glob::glob;
+use super::layers::Settings;
+use super::value::{Fields, Value};
+use crate::model::selector::Pattern;
+
+/// What must hold for a span that is kept: all of it.
+pub type FilterConfig = Vec<(String, Condition)>;
+
+/// A condition on an attribute.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Its text matches.
+    Matches(Pattern),
+    /// It does not.
+    Differs(Pattern),
+    /// It is a whole number, and each of these holds.
+    Numbers(Vec<(Comparison, i64)>),
+}
+
+/// How a number is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equals,
+    /// `≠`
+    NotEquals,
+    /// `>`
+    Greater,
+    /// `≥`
+    GreaterEquals,
+    /// `<`
+    Less,
+    /// `≤`
+    LessEquals,
+}
+
+const COMPARISONS: [(&str, Comparison); 6] = [
+    ("equals", Comparison::Equals),
+    ("not_equals", Comparison::NotEquals),
+    ("greater_than", Comparison::Greater),
+    ("greater_equals", Comparison::GreaterEquals),
+    ("less_than", Comparison::Less),
+    ("less_equals", Comparison::LessEquals),
+];
+
+impl Comparison {
+    /// Whether `value` compares so to `with`.
+    pub fn holds(self, value: i64, with: i64) -> bool {
+        match self {
+            Self::Equals => value == with,
+            Self::NotEquals => value != with,
+            Self::Greater => value > with,
+            Self::GreaterEquals => value >= with,
+            Self::Less => value < with,
+            Self::LessEquals => value <= with,
+        }
+    }
+}
+
+/// Reads `filter.application`; attributes by their names with dots.
+pub(super) fn read(settings: &Settings) -> FilterConfig {
+    let Some(Value::Map(rules)) = settings.at("filter.application").map(|s| &s.value) else {
+        return Vec::new();
+    };
+    rules
+        .iter()
+        .filter_map(|(name, rule)| match rule {
+            Value::Fields(fields) => Some((name.replace('_', "."), condition(fields)?)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Of a rule that is one condition, as the rules demand; else `None`.
+fn condition(fields: &Fields) -> Option<Condition> {
+    let pattern = |clause| match fields.get(clause) {
+        Some(Value::Text(text)) if !text.is_empty() => glob(text).ok(),
+        _ => None,
+    };
+    if let Some(pattern) = pattern("match") {
+        return Some(Condition::Matches(pattern));
+    }
+    if let Some(pattern) = pattern("not_match") {
+        return Some(Condition::Differs(pattern));
+    }
+    let number = |(clause, comparison): (&str, Comparison)| match fields.get(clause) {
+        Some(Value::Int(n)) => Some((comparison, *n)),
+        _ => None,
+    };
+    let numbers: Vec<_> = COMPARISONS.into_iter().filter_map(number).collect();
+    (!numbers.is_empty()).then_some(Condition::Numbers(numbers))
+}

@@ -1,0 +1,167 @@
+//! Metrics that are no sums of spans: who is observed, and by whom. They are read when they are asked
+//! for, and kept nowhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::aggregate::Way;
+use super::otlp::resource_of;
+use crate::config::{MetricsConfig, MetricsOutput};
+use crate::model::living::Living;
+use crate::model::service::Service;
+use crate::semconv::metrics::{
+    BUILD_INFO, Feature, Metric, TARGET_INFO, TRACES_HOST_INFO, TRACES_TARGET_INFO,
+};
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Level {
+    /// Of what.
+    pub(super) metric: &'static Metric,
+    /// Its attributes, or labels, in order.
+    pub(super) labels: Vec<(String, String)>,
+    /// The value.
+    pub(super) value: f64,
+}
+
+/// What is known without spans, for one way out.
+#[derive(Debug)]
+pub(super) struct Levels {
+    living: Living,
+    way: Way,
+    features: BTreeSet<Feature>,
+    build_info: bool,
+}
+
+impl Levels {
+    pub(super) fn new(
+        living: Living,
+        way: Way,
+        config: &MetricsConfig,
+        output: &MetricsOutput,
+    ) -> Self {
+        Self {
+            living,
+            way,
+            features: config.features.iter().copied().collect(),
+            build_info: output.build_info,
+        }
+    }
+
+    /// What holds now, metric by metric.
+    pub(super) fn read(&self) -> Vec<Level> {
+        let services = self.services();
+        let mut all = Vec::new();
+        if self.features.iter().any(|feature| APPLICATION.contains(feature)) {
+            all.extend(services.iter().map(|service| self.target_info(service)));
+        }
+        if self.features.iter().any(|feature| SPAN_METRICS.contains(feature)) {
+            all.extend(services.iter().map(|service| self.traces_target_info(service)));
+        }
+        if self.features.contains(&Feature::Host)
+            && let Some(service) = services.first()
+        {
+            let name = self.name("host.id", "cloud_host_id");
+            all.push(level(&TRACES_HOST_INFO, vec![(name, service.host_id.clone())]));
+        }
+        if self.way == Way::Prometheus && self.build_info {
+            let languages: BTreeSet<&str> = services.iter().map(|s| s.language).collect();
+            all.extend(languages.into_iter().map(build_info));
+        }
+        all
+    }
+
+    /// Each service once, however many processes it has.
+    fn services(&self) -> Vec<Arc<Service>> {
+        let mut seen = BTreeSet::new();
+        let all = self.living.all().into_iter().map(|(_, service)| service);
+        all.filter(|s| seen.insert((s.name.clone(), s.namespace.clone(), s.instance_id.clone())))
+            .collect()
+    }
+
+    fn name(&self, over_otlp: &str, for_prometheus: &str) -> String {
+        match self.way {
+            Way::Otlp => over_otlp.to_owned(),
+            Way::Prometheus => for_prometheus.to_owned(),
+        }
+    }
+
+    fn target_info(&self, service: &Service) -> Level {
+        let labels = match self.way {
+            Way::Prometheus => prometheus_labels(service),
+            Way::Otlp => {
+                let identity = [("instance", service.instance_id.clone()), ("job", service.job())];
+                let identity = identity.map(|(key, value)| (key.to_owned(), value));
+                identity.into_iter().chain(owned(resource_of(service))).collect()
+            }
+        };
+        level(&TARGET_INFO, labels)
+    }
+
+    fn traces_target_info(&self, service: &Service) -> Level {
+        let labels = match self.way {
+            Way::Prometheus => prometheus_labels(service),
+            Way::Otlp => {
+                let mut labels = owned(resource_of(service));
+                labels.retain(|(key, _)| key != "host.name");
+                labels.push(("source".to_owned(), "obi".to_owned()));
+                if service.namespace.is_empty() {
+                    labels.push(("service.namespace".to_owned(), String::new()));
+                }
+                labels
+            }
+        };
+        level(&TRACES_TARGET_INFO, labels)
+    }
+}
+
+const APPLICATION: [Feature; 8] = [
+    Feature::Application,
+    Feature::Span,
+    Feature::SpanOtel,
+    Feature::SpanSizes,
+    Feature::ServiceGraph,
+    Feature::Host,
+    Feature::Runtime,
+    Feature::Process,
+];
+const SPAN_METRICS: [Feature; 3] = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
+
+fn level(metric: &'static Metric, labels: Vec<(String, String)>) -> Level {
+    Level { metric, labels, value: 1.0 }
+}
+
+fn owned(attributes: Vec<(&str, &str)>) -> Vec<(String, String)> {
+    attributes.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The labels of both target metrics, whose set is fixed.
+fn prometheus_labels(service: &Service) -> Vec<(String, String)> {
+    let attributes = resource_of(service);
+    let of = |label: &&str| {
+        let key = label.replace('_', ".");
+        let value = match *label {
+            "instance" => service.instance_id.clone(),
+            "job" => service.job(),
+            "source" => "obi".to_owned(),
+            _ => {
+                let found = attributes.iter().find(|(name, _)| *name == key);
+                found.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+            }
+        };
+        ((*label).to_owned(), value)
+    };
+    TARGET_INFO.labels.unwrap_or_default().iter().map(of).collect()
+}
+
+fn build_info(language: &str) -> Level {
+    let values = [
+        ("goarch", std::env::consts::ARCH),
+        ("goos", std::env::consts::OS),
+        ("goversion", ""),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", ""),
+        ("target_lang", language),
+    ];
+    level(&BUILD_INFO, owned(values.to_vec()))
+}
