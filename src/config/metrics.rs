@@ -169,7 +169,7 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
             && is_true(settings, "discovery.exclude_otel_instrumented_services_span_metrics"),
         prometheus: plan.prometheus.then(|| PrometheusConfig {
             port: u16::try_from(int(settings, "prometheus_export.port")).unwrap_or_default(),
-            path: text("prometheus_export.path"),
+            path: format!("/{}", text("prometheus_export.path").trim_start_matches('/')),
             output: output(
                 settings,
                 "prometheus_export",

@@ -88,7 +88,9 @@ impl Pipeline {
         let env = [("OTEL_EBPF_AUTO_TARGET_EXE", "*"), ("OTEL_EBPF_PROMETHEUS_PORT", "1")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = obi::config::load(None, &env.into_iter().collect(), Purpose::Observe);
-        let config = config.expect("a valid configuration").config;
+        let Ok(obi::config::Loaded { config, .. }) = config else {
+            panic!("a valid configuration")
+        };
         Self {
             decoder,
             decorator: Decorator::new(counters).with_routes(config.routes),

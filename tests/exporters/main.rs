@@ -4,6 +4,7 @@
 
 mod grpc_sink;
 mod http_sink;
+mod metrics;
 mod otlp;
 mod printers;
 

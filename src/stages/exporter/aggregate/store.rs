@@ -70,8 +70,9 @@ impl Store {
             self.slots.push((self.services.slot_of(service), names));
         }
         for span in slice.spans() {
-            let slot = self.slots.get(span.service as usize).copied();
-            let (service, name_key) = slot.unwrap_or((u32::MAX, 0));
+            let Some((service, name_key)) = self.slots.get(span.service as usize).copied() else {
+                continue;
+            };
             let mut observed = Observed {
                 span,
                 values: Values::of(batch, span),

@@ -29,8 +29,8 @@ pub(super) use text::Format;
 
 /// Connections at the same time; one more waits to be accepted.
 const CONNECTIONS_MAX: usize = 32;
-/// How long a client may take to ask.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to ask, also for the next time: longer than between two scrapes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(130);
 
 /// The endpoint. Stops when dropped.
 #[derive(Debug)]
