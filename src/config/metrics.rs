@@ -10,6 +10,7 @@ use super::keys::{
 use super::layers::Settings;
 use super::notice::Problem;
 use super::otlp::{METRICS, OtlpEndpoint};
+use super::routes;
 use super::rules::{Plan, features};
 use super::value::Value;
 use crate::model::select::{AttributeSelect, Section, canonical, comparable};
@@ -161,7 +162,7 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
             outgoing: text("attributes.rename_unresolved_hosts_outgoing"),
             incoming: text("attributes.rename_unresolved_hosts_incoming"),
         },
-        routes: settings.at("routes.unmatched").is_some(),
+        routes: !routes::is_off(settings),
         series_max: settings.count(&CARDINALITY_LIMIT),
         span_names_max: usize::try_from(int(settings, "attributes.metric_span_names_limit"))
             .unwrap_or_default(),
@@ -180,6 +181,9 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
         push: push(settings, problems),
     }
 }
+
+/// How often metrics are sent where both settings are 0, as an SDK has it.
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn push(settings: &Settings, problems: &mut Vec<Problem>) -> Option<MetricsPush> {
     const SECTION: &str = "otel_metrics_export";
@@ -204,7 +208,7 @@ fn push(settings: &Settings, problems: &mut Vec<Problem>) -> Option<MetricsPush>
     let temporality = settings.text(&TEMPORALITY).unwrap_or_default().to_lowercase();
     Some(MetricsPush {
         endpoint,
-        interval: if own.is_zero() { standard } else { own },
+        interval: [own, standard].into_iter().find(|set| !set.is_zero()).unwrap_or(MINUTE),
         timeout: Duration::from_millis(settings.count(&METRIC_EXPORT_TIMEOUT) as u64),
         delta: matches!(temporality.as_str(), "delta" | "lowmemory"),
         output: output(

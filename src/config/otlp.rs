@@ -62,6 +62,9 @@ pub struct OtlpEndpoint {
     pub timeout: Duration,
 }
 
+/// Of a request that may take as long as it likes: nobody waits for longer.
+const NO_LIMIT: Duration = Duration::from_secs(3600);
+
 /// The settings of one signal.
 pub(super) struct Signal {
     pub(super) endpoint: &'static Key,
@@ -150,7 +153,10 @@ impl Signal {
             Some("zstd") => Compression::Zstd,
             _ => Compression::None,
         };
-        let timeout = Duration::from_millis(settings.count(self.timeout) as u64);
+        let timeout = match settings.count(self.timeout) as u64 {
+            0 => NO_LIMIT,
+            set => Duration::from_millis(set),
+        };
         let socket = endpoint.socket;
         Some(OtlpEndpoint { url, socket, protocol, headers, tls, compression, timeout })
     }

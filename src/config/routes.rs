@@ -38,8 +38,16 @@ pub enum Unmatched {
     LowCardinality,
 }
 
+/// Whether the section is switched off.
+pub(super) fn is_off(settings: &Settings) -> bool {
+    settings.off.contains(&"routes")
+}
+
 /// Reads the section; `None` = it is switched off.
 pub(super) fn read(settings: &Settings) -> Option<RoutesConfig> {
+    if is_off(settings) {
+        return None;
+    }
     let text = |path| match settings.at(path).map(|setting| &setting.value) {
         Some(Value::Text(text)) => Some(text.as_str()),
         _ => None,

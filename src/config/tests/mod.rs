@@ -1,6 +1,7 @@
 mod contract;
 mod examples;
 mod file;
+mod metrics;
 mod migrate;
 mod properties;
 mod rules;

@@ -3,8 +3,10 @@ use std::net::Ipv6Addr;
 use crossbeam_channel::bounded;
 
 use super::*;
+use crate::config::{Comparison, Condition, Unmatched};
 use crate::model::attrs::AttrValue;
 use crate::model::conn::{ConnEnds, Endpoint};
+use crate::model::selector::Pattern;
 use crate::model::service::Service;
 use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use crate::semconv::{AttrKey, SpanFamily};
@@ -184,4 +186,115 @@ fn unless_that_is_switched_off() {
     let mut batch = batch();
     call(&mut batch, 0, "/v1/traces", 200);
     assert_eq!(decorator.complete(batch).spans[0].not_for, NotFor::default());
+}
+
+fn routes(change: impl FnOnce(&mut RoutesConfig)) -> RoutesConfig {
+    let mut config = RoutesConfig {
+        wildcard: "*".to_owned(),
+        segments_max: 10,
+        ignore_traces: true,
+        ignore_metrics: true,
+        ..RoutesConfig::default()
+    };
+    change(&mut config);
+    config
+}
+
+/// The spans of calls of these paths, decorated.
+fn routed(config: RoutesConfig, paths: &[&str]) -> Arc<SpanBatch> {
+    let mut batch = batch();
+    paths.iter().for_each(|path| call(&mut batch, 0, path, 200));
+    Decorator::new(Arc::new(Counters::default())).with_routes(Some(config)).complete(batch)
+}
+
+fn route_of(batch: &SpanBatch, n: usize) -> &str {
+    batch.attr_text(&batch.spans[n], AttrKey::HttpRoute)
+}
+
+#[test]
+fn a_path_becomes_the_route_of_the_first_rule_that_says_one() {
+    let patterns = || vec!["/user/:id".to_owned()];
+    for (unmatched, expected) in [
+        (Unmatched::Heuristic, "/item/*"),
+        (Unmatched::LowCardinality, "/item/*"),
+        (Unmatched::Path, "/item/17"),
+        (Unmatched::Wildcard, "/**"),
+        (Unmatched::Unset, ""),
+    ] {
+        let config = routes(|c| (c.patterns, c.unmatched) = (patterns(), unmatched));
+        let done = routed(config, &["/user/5", "/item/17"]);
+        assert_eq!((route_of(&done, 0), route_of(&done, 1)), ("/user/:id", expected));
+    }
+    let mut known = batch();
+    call(&mut known, 0, "/user/5", 200);
+    known.attrs.push((AttrKey::HttpRoute, AttrValue::Static("/mux/{id}")));
+    known.spans[0].attrs.end += 1;
+    let config = routes(|c| c.patterns = patterns());
+    let mut decorator = Decorator::new(Arc::new(Counters::default())).with_routes(Some(config));
+    assert_eq!(route_of(&decorator.complete(known), 0), "/mux/{id}");
+}
+
+#[test]
+fn low_cardinality_keeps_the_routes_of_each_service_apart() {
+    let words = ["ant", "bee", "cat", "dog"];
+    let config = routes(|c| (c.unmatched, c.segments_max) = (Unmatched::LowCardinality, 3));
+    let mut batch = batch();
+    for (n, service) in [(0, 0), (1, 0), (2, 0), (3, 1), (3, 0), (0, 0)] {
+        call(&mut batch, service, &format!("/{}", words[n]), 200);
+    }
+    let mut decorator = Decorator::new(Arc::new(Counters::default())).with_routes(Some(config));
+    let done = decorator.complete(batch);
+    let found: Vec<_> = (0..6).map(|n| route_of(&done, n)).collect();
+    assert_eq!(found, ["/ant", "/bee", "/cat", "/dog", "/*", "/*"]);
+}
+
+#[test]
+fn an_ignored_path_is_not_for_the_signals_that_are_named() {
+    for (traces, metrics) in [(true, true), (true, false), (false, true)] {
+        let config = routes(|c| {
+            c.ignored = vec!["/health/*".to_owned()];
+            (c.ignore_traces, c.ignore_metrics) = (traces, metrics);
+        });
+        let done = routed(config, &["/health/live", "/shop"]);
+        let marked = |path| {
+            let is = |span: &&SpanHead| done.attr_text(span, AttrKey::UrlPath) == path;
+            let not_for = done.spans.iter().find(is).unwrap().not_for;
+            (not_for.traces.is_some(), not_for.metrics.is_some())
+        };
+        assert_eq!((marked("/health/live"), marked("/shop")), ((traces, metrics), (false, false)));
+    }
+}
+
+#[test]
+fn a_span_that_a_filter_does_not_keep_is_left_out_and_counted() {
+    let pattern =
+        |prefix: &'static str| Pattern::new(prefix.into(), move |t| t.starts_with(prefix));
+    let keep = |rules: Vec<(&str, Condition)>| -> Vec<String> {
+        let counters = Arc::new(Counters::default());
+        let rules = rules.into_iter().map(|(name, rule)| (name.to_owned(), rule)).collect();
+        let mut decorator = Decorator::new(Arc::clone(&counters)).with_filter(rules);
+        let mut batch = batch();
+        call(&mut batch, 0, "/health", 200);
+        call(&mut batch, 1, "/shop", 404);
+        let done = decorator.complete(batch);
+        let account = ledger(&counters);
+        assert_eq!(
+            (account.in_, account.out + account.dropped()),
+            (2, 2 - done.spans.len() as u64)
+        );
+        done.spans.iter().map(|span| done.attr_text(span, AttrKey::UrlPath).to_owned()).collect()
+    };
+    let none: Vec<String> = Vec::new();
+    let differs = || ("url.path", Condition::Differs(pattern("/health")));
+    assert_eq!(keep(vec![differs()]), ["/shop"]);
+    assert_eq!(keep(vec![("url.path", Condition::Matches(pattern("/health")))]), ["/health"]);
+    let number = |comparison, n| Condition::Numbers(vec![(comparison, n)]);
+    let status = "http.response.status.code";
+    assert_eq!(keep(vec![(status, number(Comparison::GreaterEquals, 400))]), ["/shop"]);
+    assert_eq!(keep(vec![(status, number(Comparison::Less, 400)), differs()]), none);
+    assert_eq!(keep(vec![("url.path", number(Comparison::Equals, 1))]), none, "no number");
+    assert_eq!(keep(vec![("span.kind", Condition::Matches(pattern("SPAN_KIND_SERVER")))]), none);
+    let second = batch().services[1].name.clone();
+    let by_service = Condition::Matches(Pattern::new(second.clone(), move |t| t == second));
+    assert_eq!(keep(vec![("service.name", by_service)]), ["/shop"]);
 }
