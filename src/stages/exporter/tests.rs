@@ -9,7 +9,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Endpoint};
 use crate::model::ids::{KtimeNs, SpanId, TraceId};
 use crate::model::service::Service;
-use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx, Unwanted};
 use crate::model::time::ClockOffset;
 use crate::semconv::{AttrKey, SpanFamily};
 use std::time::Duration;
@@ -320,6 +320,34 @@ fn a_queue_is_bounded_in_bytes_too() {
     let tiny = SpanQueue::new(Signal::Traces, Limits { spans: 1000, bytes: 1 }, bounded(0).0);
     tiny.push(batch);
     assert_account(&tiny.stage("q"), 10, 0, &[("queue_bytes", 10)], 0);
+}
+
+#[test]
+fn a_queue_takes_the_spans_of_its_signal_and_names_why_it_leaves_out_the_others() {
+    use Unwanted::{IgnoredPath, OwnExporter};
+    let (path, own) = (Some(IgnoredPath), Some(OwnExporter));
+    let mut batch = SpanBatch::clone(&numbered(0, 8));
+    let not_for = [(path, path), (None, path), (own, None), (None, None), (path, None)];
+    for (span, (traces, metrics)) in batch.spans.iter_mut().zip(not_for) {
+        span.not_for = NotFor { traces, metrics };
+    }
+    batch.arrange();
+    let batch = Arc::new(batch);
+    let limits = Limits { spans: 100, bytes: usize::MAX };
+    let taken = |signal| {
+        let queue = SpanQueue::new(signal, limits, bounded(0).0);
+        queue.push(Arc::clone(&batch));
+        let mut taken = take(&queue, 100);
+        taken.sort();
+        queue.settle(taken.len() as u64, &[]);
+        (taken, queue.stage("q"))
+    };
+    let (traces, account) = taken(Signal::Traces);
+    assert_eq!(traces, ["1", "3", "5", "6", "7"]);
+    assert_account(&account, 8, 5, &[("exported_by_the_service", 1), ("ignored_path", 2)], 0);
+    let (metrics, account) = taken(Signal::Metrics);
+    assert_eq!(metrics, ["2", "3", "4", "5", "6", "7"]);
+    assert_account(&account, 8, 6, &[("ignored_path", 2)], 0);
 }
 
 #[test]
