@@ -39,6 +39,15 @@ pub struct MetricsConfig {
     pub push: Option<MetricsPush>,
 }
 
+impl MetricsConfig {
+    /// Whether span metrics go out.
+    pub fn makes_span_metrics(&self) -> bool {
+        let of_spans = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
+        (self.prometheus.is_some() || self.push.is_some())
+            && self.features.iter().any(|feature| of_spans.contains(feature))
+    }
+}
+
 /// Where metrics are sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricsPush {
@@ -163,7 +172,10 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
             incoming: text("attributes.rename_unresolved_hosts_incoming"),
         },
         routes: !routes::is_off(settings),
-        series_max: settings.count(&CARDINALITY_LIMIT),
+        series_max: match settings.count(&CARDINALITY_LIMIT) {
+            0 => usize::MAX,
+            set => set,
+        },
         span_names_max: usize::try_from(int(settings, "attributes.metric_span_names_limit"))
             .unwrap_or_default(),
         no_span_metrics_of_own_exporters: settings.bool(&EXCLUDE_OTEL_INSTRUMENTED)
@@ -182,6 +194,13 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
     }
 }
 
+/// How often metrics are sent at most.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// Buckets of an exponential histogram at most, whatever is set: two hold every value, and more than
+/// these cost every series their memory.
+const BUCKETS_MAX: i64 = 1024;
+
 /// How often metrics are sent where both settings are 0, as an SDK has it.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -191,32 +210,34 @@ fn push(settings: &Settings, problems: &mut Vec<Problem>) -> Option<MetricsPush>
     let own = duration(settings, "otel_metrics_export.interval");
     let standard = Duration::from_millis(settings.count(&METRIC_EXPORT_INTERVAL) as u64);
     let aggregation = match text(settings, "otel_metrics_export.histogram_aggregation").as_str() {
-        "base2_exponential_bucket_histogram" => Aggregation::Exponential {
-            max_size: u32::try_from(int(
-                settings,
-                "otel_metrics_export.exponential_histogram.max_size",
-            ))
-            .unwrap_or(u32::MAX),
-            max_scale: i32::try_from(int(
-                settings,
-                "otel_metrics_export.exponential_histogram.max_scale",
-            ))
-            .unwrap_or_default(),
-        },
+        "base2_exponential_bucket_histogram" => {
+            let max_size = int(settings, "otel_metrics_export.exponential_histogram.max_size");
+            let scale = int(settings, "otel_metrics_export.exponential_histogram.max_scale");
+            Aggregation::Exponential {
+                max_size: u32::try_from(max_size.clamp(2, BUCKETS_MAX)).unwrap_or(2),
+                max_scale: i32::try_from(scale).unwrap_or_default(),
+            }
+        }
         _ => Aggregation::Explicit,
     };
     let temporality = settings.text(&TEMPORALITY).unwrap_or_default().to_lowercase();
+    let interval = [own, standard].into_iter().find(|set| !set.is_zero()).unwrap_or(MINUTE);
+    let mut output = output(
+        settings,
+        SECTION,
+        aggregation,
+        ExemplarFilter::named(settings.text(&EXEMPLAR_FILTER).unwrap_or_default()),
+    );
+    if !output.ttl.is_zero() {
+        // What is not sent yet does not go.
+        output.ttl = output.ttl.max(interval.saturating_mul(2));
+    }
     Some(MetricsPush {
         endpoint,
-        interval: [own, standard].into_iter().find(|set| !set.is_zero()).unwrap_or(MINUTE),
+        interval: interval.max(INTERVAL_MIN),
         timeout: Duration::from_millis(settings.count(&METRIC_EXPORT_TIMEOUT) as u64),
         delta: matches!(temporality.as_str(), "delta" | "lowmemory"),
-        output: output(
-            settings,
-            SECTION,
-            aggregation,
-            ExemplarFilter::named(settings.text(&EXEMPLAR_FILTER).unwrap_or_default()),
-        ),
+        output,
     })
 }
 

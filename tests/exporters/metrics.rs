@@ -138,7 +138,7 @@ fn requests_go_through_a_unix_socket() {
         (listener, format!("unix://{}", path.display())),
         (nameless, format!("unix://@{abstract_name}")),
     ] {
-        let heard = std::thread::spawn(move || {
+        let heard = std::thread::Builder::new().spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut head = [0; 22];
             stream.read_exact(&mut head).unwrap();
@@ -147,7 +147,7 @@ fn requests_go_through_a_unix_socket() {
         let vars = [OFTEN, ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", endpoint.as_str())];
         let exporter = start(&vars, dev_null());
         exporter.queue().push(numbered(0, 1));
-        assert_eq!(heard.join().unwrap(), "POST /v1/metrics HTTP/");
+        assert_eq!(heard.unwrap().join().unwrap(), "POST /v1/metrics HTTP/");
         exporter.join(in_a_while());
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Past {
 struct Process {
     lives: Vec<Life>,
     past: Past,
+    /// When a process of this id last ended; 0 = not yet.
+    ended: KtimeNs,
 }
 
 /// All processes.
@@ -93,9 +95,10 @@ impl Processes {
             ProcessRecord::Exec { at, tgid, .. } => self.put(*tgid, *at, LifeIdentity::Pending),
             ProcessRecord::Fork { at, child, .. } => self.put(*child, *at, LifeIdentity::Pending),
             ProcessRecord::Exit { at, tgid } => {
-                if self.last_life(*tgid).is_some_and(|life| life.since <= *at) {
-                    self.living.set(*tgid, None);
+                if let Some(process) = self.by_tgid.get_mut(tgid) {
+                    process.ended = process.ended.max(*at);
                 }
+                self.tell_of(*tgid);
                 let forget = KtimeNs(now.0.saturating_add(EXITED_KEEP_NS));
                 if self.exited.len() >= PROCESSES_MAX {
                     self.forget_first();
@@ -154,15 +157,21 @@ impl Processes {
                 }
             }
         }
-        let now = match self.last_life(tgid).map(|life| &life.identity) {
-            Some(LifeIdentity::Judged(service)) => service.clone(),
-            Some(LifeIdentity::Pending) | None => None,
-        };
-        self.living.set(tgid, now);
+        self.tell_of(tgid);
     }
 
-    fn last_life(&self, tgid: Tgid) -> Option<&Life> {
-        self.by_tgid.get(&tgid)?.lives.last()
+    /// Tells who `tgid` is now. What is concluded of a process that ended comes too late.
+    fn tell_of(&self, tgid: Tgid) {
+        let process = self.by_tgid.get(&tgid);
+        let now = process.and_then(|process| {
+            let ended = |life: &&Life| process.ended.0 > 0 && life.since <= process.ended;
+            let life = process.lives.last().filter(|life| !ended(life))?;
+            match &life.identity {
+                LifeIdentity::Judged(service) => service.clone(),
+                LifeIdentity::Pending => None,
+            }
+        });
+        self.living.set(tgid, now);
     }
 
     fn forget_first(&mut self) {
@@ -255,6 +264,10 @@ mod tests {
         assert_eq!(names(), [(P, "b".to_owned())], "the end of an earlier life");
         all.record(&ProcessRecord::Exit { at: KtimeNs(150), tgid: P }, KtimeNs(0));
         assert_eq!(names(), []);
+        all.fact(fact(P, 100, Some("late")));
+        assert_eq!(names(), [], "what is concluded of a process that ended");
+        all.fact(fact(P, 200, Some("c")));
+        assert_eq!(names(), [(P, "c".to_owned())]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Level {
     /// Its attributes, or labels, in order.
     pub(super) labels: Vec<(String, String)>,
     /// The value.
-    pub(super) value: f64,
+    pub(super) value: u64,
 }
 
 /// What is known without spans, for one way out.
@@ -128,7 +128,7 @@ const APPLICATION: [Feature; 8] = [
 const SPAN_METRICS: [Feature; 3] = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
 
 fn level(metric: &'static Metric, labels: Vec<(String, String)>) -> Level {
-    Level { metric, labels, value: 1.0 }
+    Level { metric, labels, value: 1 }
 }
 
 fn owned(attributes: Vec<(&str, &str)>) -> Vec<(String, String)> {
@@ -154,9 +154,16 @@ fn prometheus_labels(service: &Service) -> Vec<(String, String)> {
     TARGET_INFO.labels.unwrap_or_default().iter().map(of).collect()
 }
 
+/// The processor, as Go names it.
+const GOARCH: &str = match std::env::consts::ARCH.as_bytes() {
+    b"x86_64" => "amd64",
+    b"aarch64" => "arm64",
+    _ => std::env::consts::ARCH,
+};
+
 fn build_info(language: &str) -> Level {
     let values = [
-        ("goarch", std::env::consts::ARCH),
+        ("goarch", GOARCH),
         ("goos", std::env::consts::OS),
         ("goversion", ""),
         ("version", env!("CARGO_PKG_VERSION")),

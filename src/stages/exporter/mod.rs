@@ -71,7 +71,8 @@ pub fn spawn(
 ) -> anyhow::Result<Vec<Exporter>> {
     let spares = &around.spares;
     let otlp = config.traces.as_ref().map(|traces| {
-        SpanExporter::new(traces).map(|exporter| (exporter, traces.batch.queue_size))
+        SpanExporter::new(traces, config.metrics.makes_span_metrics())
+            .map(|exporter| (exporter, traces.batch.queue_size))
     });
     let mut exporters = Vec::new();
     if let Some((exporter, spans)) = otlp.transpose()? {

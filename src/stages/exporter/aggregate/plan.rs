@@ -165,7 +165,12 @@ fn shape(way: Way, metric: &Metric, measure: Measure, output: &MetricsOutput) ->
         Aggregation::Exponential { max_size, max_scale } if way == Way::Otlp => {
             Shape::Exponential(Exponential { max_size, max_scale, unit })
         }
-        _ => Shape::Explicit(limits.iter().map(|limit| in_finest(*limit, unit)).collect()),
+        _ => {
+            let mut limits: Vec<u64> = limits.iter().map(|limit| in_finest(*limit, unit)).collect();
+            limits.sort_unstable();
+            limits.dedup();
+            Shape::Explicit(limits.into())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::label::{Observed, Source, Surroundings};
+use super::label::{Observed, Surroundings};
 use super::names::SpanNames;
 use super::plan::Plan;
 use super::services::Services;
@@ -11,8 +11,12 @@ use crate::model::batch::SpanBatch;
 use crate::model::ids::KtimeNs;
 use crate::model::time::ClockOffset;
 use crate::semconv::SpanFamily;
+use crate::semconv::metrics::Feature;
 use crate::stages::exporter::queue::Slice;
 use crate::stages::exporter::values::Values;
+
+/// Span metrics whose names are limited.
+const LIMITED_NAMES: [Feature; 2] = [Feature::Span, Feature::SpanOtel];
 
 /// What metrics are made of, and read from.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl Store {
     pub(crate) fn new(plan: Plan, surroundings: Surroundings, span_names_max: usize) -> Self {
         let Plan { specs, exemplars } = plan;
         let named: Vec<&Spec> =
-            specs.iter().filter(|spec| spec.varied.contains(&Source::SpanName)).collect();
+            specs.iter().filter(|spec| LIMITED_NAMES.contains(&spec.feature)).collect();
         let ttl_ns = named.iter().map(|spec| spec.ttl_ns).max().unwrap_or(0);
         let names = (!named.is_empty()).then(|| SpanNames::new(span_names_max, ttl_ns));
         let takes = |family: &SpanFamily| {
@@ -64,6 +68,7 @@ impl Store {
     pub(crate) fn record(&mut self, slice: &Slice, now: KtimeNs) {
         let batch: &SpanBatch = &slice.batch;
         self.clock = batch.clock;
+        let now = (now, self.clock.unix_ns(now));
         self.slots.clear();
         for service in &batch.services {
             let names = self.names.as_ref().map_or(0, |names| names.service(service));
@@ -83,7 +88,7 @@ impl Store {
             if let Some(names) = &mut self.names {
                 self.key.clear();
                 observed.pack_name(&mut self.key);
-                observed.aggregated = names.note(name_key, &self.key, now);
+                observed.aggregated = names.note(name_key, &self.key, now.0);
             }
             let tables = self.of_family.get(span.family as usize).map_or(&[][..], Vec::as_slice);
             for n in tables {

@@ -15,6 +15,9 @@ use crate::semconv::{Measure, SpanFamily};
 /// Series of one table at most; what is beyond goes to the overflow series of its service.
 pub(crate) const SERIES_MAX: usize = 50_000;
 
+/// Series of what is beyond the limit at most: one a service. A value that needs one more is lost.
+const OVERFLOWS_MAX: usize = 4096;
+
 /// What a table holds, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spec {
@@ -73,8 +76,9 @@ pub(crate) struct Series {
     pub(crate) key: Box<[u8]>,
     /// Slot of its service.
     pub(crate) service: u32,
-    /// When it began: just before its first value.
-    pub(crate) started: KtimeNs,
+    /// When it began, just before its first value: nanoseconds since 1970, read once, so that it stays
+    /// the same whatever becomes of the clock.
+    pub(crate) started_unix_ns: u64,
     /// When it last had a value.
     pub(crate) touched: KtimeNs,
     /// Which of the series that stood at this place it is.
@@ -114,6 +118,8 @@ pub(crate) enum Recorded {
     FirstOverflow,
     /// It is in the series of what is beyond the limit.
     Overflow,
+    /// It is nowhere: there are too many services with such a series.
+    Lost,
 }
 
 impl Recorded {
@@ -124,7 +130,7 @@ impl Recorded {
 
     /// Whether it is beyond the limit.
     pub(crate) fn is_overflow(self) -> bool {
-        matches!(self, Self::Overflow | Self::FirstOverflow)
+        matches!(self, Self::Overflow | Self::FirstOverflow | Self::Lost)
     }
 }
 
@@ -164,7 +170,7 @@ impl Table {
         &mut self,
         of: &Observed<'_>,
         service: u32,
-        now: KtimeNs,
+        (now, unix_ns): (KtimeNs, u64),
         key: &mut Vec<u8>,
     ) -> Recorded {
         key.clear();
@@ -172,7 +178,7 @@ impl Table {
             source.pack(key, of);
         }
         let service = if self.spec.per_service { service } else { 0 };
-        let (slot, recorded) = self.slot(key, service, now);
+        let (slot, recorded) = self.slot(key, service, unix_ns);
         let Some(series) = self.series.get_mut(slot) else { return recorded };
         series.touched = now;
         let cells = self.cells.get_mut(slot * self.width..).unwrap_or_default();
@@ -190,18 +196,19 @@ impl Table {
     }
 
     /// Where the series of `key` stands, made now if there is none.
-    fn slot(&mut self, key: &[u8], service: u32, now: KtimeNs) -> (usize, Recorded) {
+    fn slot(&mut self, key: &[u8], service: u32, unix_ns: u64) -> (usize, Recorded) {
         if let Some(slot) = self.find(key, service, false) {
             return (slot, Recorded::Known);
         }
         let of_service = self.of_service.get(service as usize).copied().unwrap_or(0) as usize;
         let live = self.series.len() - self.free.len();
         if of_service < self.spec.series_max && live < SERIES_MAX {
-            return (self.insert(key, service, false, now), Recorded::New);
+            return (self.insert(key, service, false, unix_ns), Recorded::New);
         }
         match self.find(&[], service, true) {
             Some(slot) => (slot, Recorded::Overflow),
-            None => (self.insert(&[], service, true, now), Recorded::FirstOverflow),
+            None if live >= SERIES_MAX + OVERFLOWS_MAX => (usize::MAX, Recorded::Lost),
+            None => (self.insert(&[], service, true, unix_ns), Recorded::FirstOverflow),
         }
     }
 
@@ -215,12 +222,12 @@ impl Table {
         self.index.find(hash, same).map(|slot| *slot as usize)
     }
 
-    fn insert(&mut self, key: &[u8], service: u32, overflow: bool, now: KtimeNs) -> usize {
+    fn insert(&mut self, key: &[u8], service: u32, overflow: bool, unix_ns: u64) -> usize {
         let mut series = Series {
             key: key.into(),
             service,
-            started: now,
-            touched: now,
+            started_unix_ns: unix_ns,
+            touched: KtimeNs(0),
             generation: 0,
             overflow,
             live: true,

@@ -64,12 +64,12 @@ fn a_series_without_news_goes_and_begins_anew() {
     let series = |slot| {
         let store = both.shared.lock();
         let (series, _) = store.table(0).unwrap().read(slot)?;
-        Some((series.started, series.generation))
+        Some((series.started_unix_ns, series.generation))
     };
     record(at(10));
     record(at(200));
     both.shared.lock().purge(at(500));
-    assert_eq!(series(0), Some((at(10), 0)));
+    assert_eq!(series(0), Some((at(10).0, 0)));
     both.shared.lock().purge(at(501));
     assert_eq!(series(0), None);
     assert!(
@@ -77,7 +77,7 @@ fn a_series_without_news_goes_and_begins_anew() {
         "a service without series is forgotten"
     );
     record(at(600));
-    assert_eq!(series(0), Some((at(600), 1)));
+    assert_eq!(series(0), Some((at(600).0, 1)));
 }
 
 #[test]
@@ -304,4 +304,69 @@ fn values_of_sampled_traces_have_exemplars_that_name_their_span() {
     );
     let value = opentelemetry_proto::tonic::metrics::v1::exemplar::Value::AsDouble(0.0125);
     assert_eq!(exemplars[0].value, Some(value));
+}
+
+/// Between the collection and the request, another series may take the place of one that is to be sent.
+#[test]
+fn a_series_that_took_the_place_of_another_is_not_sent_for_it() {
+    let mut both = both(&config(&[Feature::Application]));
+    let record = |both: &Both, service, at| {
+        let mut batch = batch_of(SpanFamily::HttpServer, &[&route("/a")]);
+        batch.spans[0].service = service;
+        let slice = Slice { batch: Arc::new(batch), range: 0..1 };
+        both.shared.lock().record(&slice, KtimeNs(at));
+    };
+    let now = ktime_now().0;
+    record(&both, 0, now);
+    both.otlp.collect();
+    both.shared.lock().purge(KtimeNs(now + 301_000_000_000));
+    record(&both, 3, now + 301_000_000_000);
+    assert_eq!(both.otlp.next(&mut Vec::new()), 0);
+    both.otlp.collect();
+    assert_eq!(both.otlp.next(&mut Vec::new()), 1);
+}
+
+#[test]
+fn a_service_with_many_series_goes_in_several_requests_that_a_receiver_takes() {
+    let mut both = both(&config(&[Feature::Application]));
+    for first in (0..2000).step_by(100) {
+        let routes: Vec<String> = (first..first + 100).map(|n| format!("/route/{n}")).collect();
+        let attrs: Vec<_> = routes.iter().map(|text| route(text)).collect();
+        let attrs: Vec<_> = attrs.iter().map(|attrs| &attrs[..]).collect();
+        both.record(batch_of(SpanFamily::HttpServer, &attrs));
+    }
+    both.otlp.collect();
+    let (mut request, mut requests, mut points) = (Vec::new(), 0, 0);
+    while let n @ 1.. = both.otlp.next(&mut request) {
+        assert!(request.len() < 3 << 20, "{}", request.len());
+        (requests, points) = (requests + 1, points + n);
+    }
+    assert!(requests > 1);
+    assert_eq!(points, 2000);
+}
+
+#[test]
+fn a_series_keeps_its_start_and_a_clock_that_is_set_back_puts_no_end_before_it() {
+    let mut both = both(&config(&[Feature::Application]));
+    let times = |both: &mut Both| {
+        both.otlp.collect();
+        let mut request = Vec::new();
+        both.otlp.next(&mut request);
+        let decoded = ExportMetricsServiceRequest::decode(&*request).unwrap();
+        let metric = decoded.resource_metrics[0].scope_metrics[0].metrics[0].clone();
+        let Some(Data::Histogram(histogram)) = metric.data else { panic!("{metric:?}") };
+        let point = &histogram.data_points[0];
+        (point.start_time_unix_nano, point.time_unix_nano)
+    };
+    let with_clock = |offset| {
+        let clock = crate::model::time::ClockOffset(offset);
+        SpanBatch { clock, ..batch_of(SpanFamily::HttpServer, &[&route("/a")]) }
+    };
+    let ahead = 4_000_000_000_000_000_000;
+    both.record(with_clock(ahead));
+    let first = times(&mut both);
+    both.record(with_clock(0));
+    let second = times(&mut both);
+    assert_eq!(first.0, second.0);
+    assert!(first.0 <= first.1 && second.0 <= second.1);
 }

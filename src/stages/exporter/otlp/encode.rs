@@ -21,6 +21,8 @@ use crate::stages::exporter::values::{Value, Values};
 pub struct Encoder {
     resources: Resources,
     sampler: Sampler,
+    /// Whether spans say that nobody else is to make span metrics of them.
+    skip_span_metrics: bool,
     /// Every span of the request: slot of its resource, slice, index in the slice's batch.
     order: Vec<(u32, u32, u32)>,
     /// Slot of each service of the batch at hand, and which of its traces are sent.
@@ -31,6 +33,12 @@ impl Encoder {
     /// An encoder of the traces that `sampler` takes; a service may have one of its own.
     pub fn new(sampler: Sampler) -> Self {
         Self { sampler, ..Self::default() }
+    }
+
+    /// Says on every span, and on every resource, that its span metrics are made already (`span.metrics.skip`),
+    /// if `so`.
+    pub fn with_span_metrics(self, so: bool) -> Self {
+        Self { skip_span_metrics: so, resources: Resources::new(so), ..self }
     }
 
     /// Replaces `out` by the request that holds the spans of `slices` whose traces are sampled; gives
@@ -45,7 +53,7 @@ impl Encoder {
             for (_, slice, span) in group {
                 let Some(slice) = slices.get(*slice as usize) else { continue };
                 if let Some(span) = slice.batch.spans.get(*span as usize) {
-                    write_scope(out, &slice.batch, span);
+                    write_scope(out, &slice.batch, span, self.skip_span_metrics);
                 }
             }
             wire::end(out, resource_spans);
@@ -77,10 +85,13 @@ impl Encoder {
 }
 
 /// Bytes of a span beside its attributes, at most: ids, times, tags, lengths.
-const FIXED_BYTES: usize = 160;
+const FIXED_BYTES: usize = 160 + 1 + SKIP_SPAN_METRICS.len();
+
+/// `span.metrics.skip` = true as a `KeyValue`, behind its length.
+pub(super) const SKIP_SPAN_METRICS: [u8; 24] = *b"\x17\x0a\x11span.metrics.skip\x12\x02\x10\x01";
 
 /// Appends the span in a scope of its own.
-fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead) {
+fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead, skip: bool) {
     let values = Values::of(batch, span);
     let exported = span.family.exported();
     // The name repeats texts.
@@ -91,6 +102,10 @@ fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead) {
         room.put_all([0x0a, 0]);
         let whole = room.begin(2);
         write_span(room, batch, span, &values);
+        if skip {
+            room.put_all([9 << 3 | 2]);
+            room.put_all(SKIP_SPAN_METRICS);
+        }
         room.end(whole);
         room.end(scope_spans);
     });

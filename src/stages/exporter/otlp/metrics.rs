@@ -17,10 +17,13 @@ use crate::stages::exporter::aggregate::{
     Exemplar, Exponential, Instrument, Label, Packed, Series, Shape, Shared, Store, Table, View,
     unpack,
 };
-use crate::stages::exporter::levels::Levels;
+use crate::stages::exporter::levels::{Level, Levels};
 
-/// Bytes from which a request is full; one service more may come on top.
+/// Bytes from which a request is full; one part more may come on top: below the 4 MiB that a gRPC
+/// receiver takes unless told otherwise.
 const REQUEST_BYTES: usize = 1 << 20;
+/// Series, or levels, that are written in one part: without letting the store go, under one resource.
+const PART: usize = 256;
 
 const SCHEMA: &[u8] = b"https://opentelemetry.io/schemas/1.41.0";
 const SCOPE: &[u8] = b"go.opentelemetry.io/obi";
@@ -40,16 +43,18 @@ pub(crate) struct MetricsEncoder {
     shared: Shared,
     views: Vec<View>,
     levels: Levels,
-    /// Whether the levels of this collection are still to be written.
-    levels_left: bool,
+    /// The levels of this collection that are still to be written.
+    levels_left: Vec<Level>,
     temporality: Temporality,
-    /// What is to be sent: slot of the service, view, slot of the series; in the end sorted.
-    order: Vec<(u32, u32, u32)>,
+    /// What is to be sent, sorted.
+    order: Vec<Entry>,
     /// How much of it was written.
     written: usize,
     /// When this collection was made, and the one before.
     now: KtimeNs,
     before: KtimeNs,
+    /// The wall clock's time of it, nanoseconds since 1970.
+    unix_ns: u64,
     exemplars: ExemplarFilter,
     /// What was sent of each series, by table and slot, where only the difference is sent.
     sent: HashMap<(usize, usize), Sent>,
@@ -57,11 +62,32 @@ pub(crate) struct MetricsEncoder {
     sending: Vec<((usize, usize), Sent)>,
 }
 
+/// A series that is to be sent. Its place may be another's by the time that it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// Slot of its service.
+    service: u32,
+    view: u32,
+    /// Its own slot.
+    slot: u32,
+    generation: u32,
+}
+
+impl Entry {
+    /// What is at its place, if it is still there.
+    fn read<'a>(&self, table: &'a Table) -> Option<(&'a Series, &'a [u64])> {
+        table
+            .read(self.slot as usize)
+            .filter(|(s, _)| (s.generation, s.service) == (self.generation, self.service))
+    }
+}
+
 /// A series as it was when it was sent.
 #[derive(Debug)]
 struct Sent {
     generation: u32,
-    at: KtimeNs,
+    /// Nanoseconds since 1970.
+    unix_ns: u64,
     cells: Box<[u64]>,
 }
 
@@ -77,12 +103,13 @@ impl MetricsEncoder {
             shared,
             views,
             levels,
-            levels_left: false,
+            levels_left: Vec::new(),
             temporality,
             order: Vec::new(),
             written: 0,
             now: KtimeNs(0),
             before: KtimeNs(0),
+            unix_ns: 0,
             exemplars,
             sent: HashMap::new(),
             sending: Vec::new(),
@@ -99,14 +126,16 @@ impl MetricsEncoder {
     pub(crate) fn collect(&mut self) {
         self.order.clear();
         self.before = self.now;
-        (self.written, self.now, self.levels_left) = (0, ktime_now(), true);
+        (self.written, self.now, self.levels_left) = (0, ktime_now(), self.levels.read());
+        self.unix_ns = ClockOffset::now().unix_ns(self.now);
         let mut store = self.shared.lock();
         store.purge(self.now);
         for (n, view) in (0_u32..).zip(&self.views) {
             let Some(table) = store.table(view.table) else { continue };
-            for (at, slot) in (0_u32..).zip(0..table.slots()) {
-                if let Some((series, _)) = table.read(slot) {
-                    self.order.push((series.service, n, at));
+            for (slot, at) in (0_u32..).zip(0..table.slots()) {
+                if let Some((series, _)) = table.read(at) {
+                    let Series { service, generation, .. } = *series;
+                    self.order.push(Entry { service, view: n, slot, generation });
                 }
             }
         }
@@ -123,14 +152,14 @@ impl MetricsEncoder {
         out.clear();
         self.sending.clear();
         let mut points = 0;
-        if std::mem::take(&mut self.levels_left) {
+        while out.len() < REQUEST_BYTES && !self.levels_left.is_empty() {
             points += self.write_levels(out);
         }
         while out.len() < REQUEST_BYTES
-            && let Some((service, ..)) = self.order.get(self.written).copied()
+            && let Some(Entry { service, .. }) = self.order.get(self.written).copied()
         {
             let rest = self.order.get(self.written..).unwrap_or_default();
-            let of_service = rest.iter().take_while(|(other, ..)| *other == service).count();
+            let of_service = rest.iter().take(PART).take_while(|e| e.service == service).count();
             let at = self.written;
             self.written += of_service;
             points += self.write_service(out, service, at);
@@ -144,12 +173,9 @@ impl MetricsEncoder {
     }
 
     /// Appends what is known without spans: it has no resource.
-    fn write_levels(&self, out: &mut Vec<u8>) -> u64 {
-        let levels = self.levels.read();
-        if levels.is_empty() {
-            return 0;
-        }
-        let now = self.shared.lock().clock().unix_ns(self.now);
+    fn write_levels(&mut self, out: &mut Vec<u8>) -> u64 {
+        let part = PART.min(self.levels_left.len());
+        let levels: Vec<Level> = self.levels_left.drain(..part).collect();
         let whole = wire::begin(out, 1);
         wire::bytes(out, 1, b"");
         let scope = begin_scope(out);
@@ -161,8 +187,8 @@ impl MetricsEncoder {
             let data = wire::begin(out, if gauge { 5 } else { 7 });
             for level in of_metric {
                 let point = wire::begin(out, 1);
-                wire::fixed64(out, 3, now);
-                wire::double(out, 4, level.value);
+                wire::fixed64(out, 3, self.unix_ns);
+                wire::fixed64(out, 6, level.value);
                 level.labels.iter().for_each(|(key, value)| write_key_value(out, 7, key, value));
                 wire::end(out, point);
             }
@@ -195,7 +221,7 @@ impl MetricsEncoder {
             store: &store,
             service: who,
             temporality: self.temporality,
-            now: self.now,
+            unix_ns: self.unix_ns,
             before: self.before,
             filter: self.exemplars,
             clock: store.clock(),
@@ -203,8 +229,10 @@ impl MetricsEncoder {
             sending,
             points: 0,
         };
-        for series in order.get(at..self.written).unwrap_or_default().chunk_by(|a, b| a.1 == b.1) {
-            let view = series.first().and_then(|(_, view, _)| views.get(*view as usize));
+        for series in
+            order.get(at..self.written).unwrap_or_default().chunk_by(|a, b| a.view == b.view)
+        {
+            let view = series.first().and_then(|entry| views.get(entry.view as usize));
             if let Some(view) = view {
                 writer.write_view(out, view, series);
             }
@@ -225,7 +253,7 @@ struct Writer<'a> {
     store: &'a Store,
     service: &'a Service,
     temporality: Temporality,
-    now: KtimeNs,
+    unix_ns: u64,
     before: KtimeNs,
     filter: ExemplarFilter,
     clock: ClockOffset,
@@ -241,12 +269,13 @@ struct Point<'a> {
     instrument: &'a Instrument,
     cells: &'a [u64],
     exemplars: &'a [Exemplar],
-    since: KtimeNs,
+    /// Nanoseconds since 1970.
+    since: u64,
 }
 
 impl Writer<'_> {
     /// Appends the metrics of a view: the instruments of its table, with these series.
-    fn write_view(&mut self, out: &mut Vec<u8>, view: &View, series: &[(u32, u32, u32)]) {
+    fn write_view(&mut self, out: &mut Vec<u8>, view: &View, series: &[Entry]) {
         let Some(table) = self.store.table(view.table) else { return };
         for n in &view.instruments {
             let Some(instrument) = table.spec().instruments.get(*n) else { continue };
@@ -255,8 +284,8 @@ impl Writer<'_> {
             let metric = wire::begin(out, 2);
             write_head(out, instrument.metric);
             let data = wire::begin(out, data_field(instrument));
-            for (.., slot) in series {
-                self.write_series(out, table, view, *slot as usize, *n);
+            for entry in series {
+                self.write_series(out, table, view, entry, *n);
             }
             if instrument.metric.instrument != Kind::Gauge {
                 wire::number(out, 2, self.temporality.number(instrument.metric.instrument));
@@ -280,19 +309,21 @@ impl Writer<'_> {
         out: &mut Vec<u8>,
         table: &Table,
         view: &View,
-        slot: usize,
+        entry: &Entry,
         n: usize,
     ) {
-        let Some((series, all)) = table.read(slot) else { return };
+        let Some((series, all)) = entry.read(table) else { return };
+        let slot = entry.slot as usize;
         let Some(instrument) = table.spec().instruments.get(n) else { return };
         let mut cells = Vec::new();
-        let (cells, since) = match self.sent.get(&(view.table, slot)) {
+        let sent = self.sent.get(&(view.table, slot));
+        let (cells, since) = match sent.filter(|sent| sent.generation == series.generation) {
             Some(sent) => {
                 cells.extend_from_slice(table.cells_of(n, all));
                 instrument.shape.subtract(&mut cells, table.cells_of(n, &sent.cells));
-                (&*cells, sent.at)
+                (&*cells, sent.unix_ns)
             }
-            None => (table.cells_of(n, all), series.started),
+            None => (table.cells_of(n, all), series.started_unix_ns),
         };
         if instrument.shape.count(cells) == 0 {
             return;
@@ -304,21 +335,21 @@ impl Writer<'_> {
     }
 
     /// What is sent now is taken off the next time.
-    fn remember(&mut self, table: &Table, at: usize, series: &[(u32, u32, u32)]) {
-        for (.., slot) in series {
-            if let Some((series, cells)) = table.read(*slot as usize) {
-                let sent =
-                    Sent { generation: series.generation, at: self.now, cells: cells.into() };
-                self.sending.push(((at, *slot as usize), sent));
+    fn remember(&mut self, table: &Table, at: usize, series: &[Entry]) {
+        for entry in series {
+            if let Some((series, cells)) = entry.read(table) {
+                let Series { generation, .. } = *series;
+                let sent = Sent { generation, unix_ns: self.unix_ns, cells: cells.into() };
+                self.sending.push(((at, entry.slot as usize), sent));
             }
         }
     }
 
     fn write_point(&self, out: &mut Vec<u8>, point: &Point<'_>) {
         let data_point = wire::begin(out, 1);
-        let (since, now) = (self.clock.unix_ns(point.since), self.clock.unix_ns(self.now));
-        wire::fixed64(out, 2, since);
-        wire::fixed64(out, 3, now);
+        wire::fixed64(out, 2, point.since);
+        // The wall clock may have been set back.
+        wire::fixed64(out, 3, self.unix_ns.max(point.since));
         match &point.instrument.shape {
             Shape::Sum => {
                 self.write_labels(out, 7, point);
@@ -431,7 +462,7 @@ fn write_summary(out: &mut Vec<u8>, point: &Point<'_>, (min, max): (u8, u8)) {
     wire::fixed64(out, 4, instrument.shape.count(cells));
     wire::double(out, 5, instrument.of_sum(Shape::sum(cells)));
     // They are of the whole series.
-    if *since == series.started {
+    if *since == series.started_unix_ns {
         let (least, greatest) = Shape::range(cells);
         wire::double(out, min, instrument.of_sum(u128::from(least)));
         wire::double(out, max, instrument.of_sum(u128::from(greatest)));

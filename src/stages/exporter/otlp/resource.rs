@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::encode::write_key_value;
+use super::encode::{SKIP_SPAN_METRICS, write_key_value};
 use crate::model::service::Service;
 
 /// Encoded `Resource` messages by service, found by the service's content.
@@ -14,6 +14,7 @@ pub(super) struct Resources {
     /// Slots by hash of the service.
     slots: HashTable<u32>,
     entries: Vec<(Arc<Service>, Vec<u8>)>,
+    skip_span_metrics: bool,
     hasher: DefaultHashBuilder,
 }
 
@@ -22,6 +23,11 @@ impl Resources {
     const MAX: usize = 1024;
     /// The slot of a span without a service: the empty resource.
     pub(super) const NONE: u32 = u32::MAX;
+
+    /// Resources that say, if `skip_span_metrics`, that span metrics are made already.
+    pub(super) fn new(skip_span_metrics: bool) -> Self {
+        Self { skip_span_metrics, ..Self::default() }
+    }
 
     /// Forgets everything when there are too many; slots are valid until the next call.
     pub(super) fn make_room(&mut self) {
@@ -33,14 +39,14 @@ impl Resources {
 
     /// The slot of `service`, encoded now if it was not yet.
     pub(super) fn slot_of(&mut self, service: &Arc<Service>) -> u32 {
-        let Self { slots, entries, hasher } = self;
+        let Self { slots, entries, hasher, skip_span_metrics } = self;
         let hash = hash_of(hasher, service);
         let known = |slot: &u32| entries.get(*slot as usize).is_some_and(|(s, _)| s == service);
         if let Some(slot) = slots.find(hash, known) {
             return *slot;
         }
         let slot = u32::try_from(entries.len()).unwrap_or(Self::NONE);
-        entries.push((Arc::clone(service), encode(service)));
+        entries.push((Arc::clone(service), encode(service, *skip_span_metrics)));
         slots.insert_unique(hash, slot, |slot| {
             entries.get(*slot as usize).map_or(0, |(service, _)| hash_of(hasher, service))
         });
@@ -58,14 +64,18 @@ fn hash_of(hasher: &DefaultHashBuilder, service: &Service) -> u64 {
 }
 
 /// The resource of spans: the scope's name stands there too, and cannot be overridden.
-fn encode(service: &Service) -> Vec<u8> {
+fn encode(service: &Service, skip_span_metrics: bool) -> Vec<u8> {
     let mut attrs = attributes(service);
     attrs.retain(|(key, _)| *key != "otel.scope.name");
-    attrs.push(("otel.scope.name", "go.opentelemetry.io/obi"));
     let mut out = Vec::new();
     for (key, value) in attrs {
         write_key_value(&mut out, 1, key, value);
     }
+    if skip_span_metrics {
+        out.push(1 << 3 | 2);
+        out.extend_from_slice(&SKIP_SPAN_METRICS);
+    }
+    write_key_value(&mut out, 1, "otel.scope.name", "go.opentelemetry.io/obi");
     out
 }
 

@@ -36,11 +36,14 @@ impl SpanExporter {
     ///
     /// # Errors
     /// When the endpoint, the headers or TLS cannot be used.
-    pub(in crate::stages::exporter) fn new(config: &TracesConfig) -> anyhow::Result<Self> {
+    pub(in crate::stages::exporter) fn new(
+        config: &TracesConfig,
+        makes_span_metrics: bool,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             delivery: Delivery::new(&config.endpoint, Signal::Traces, config.backoff)?,
             batch: config.batch,
-            encoder: Encoder::new(config.sampler),
+            encoder: Encoder::new(config.sampler).with_span_metrics(makes_span_metrics),
         })
     }
 

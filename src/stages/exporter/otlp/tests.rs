@@ -414,3 +414,24 @@ fn back_off_grows_by_half_within_its_bounds() {
     let tiny = BackoffConfig { max: Duration::from_millis(1), ..config };
     assert_eq!(Backoff::new(tiny).interval, Duration::from_millis(1));
 }
+
+#[test]
+fn spans_whose_span_metrics_are_made_say_so_on_themselves_and_on_their_resource() {
+    let services = vec![Arc::new(service(0))];
+    let mut batch = SpanBatch { services, ..SpanBatch::default() };
+    add(&mut batch, basket(SpanFamily::HttpServer), &[(AttrKey::UrlPath, Set::Text("/a"))]);
+    let slices = [Slice { batch: Arc::new(batch), range: 0..1 }];
+    for so in [true, false] {
+        let mut body = Vec::new();
+        Encoder::default().with_span_metrics(so).encode(&slices, &mut body);
+        let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        let spans = &read.resource_spans[0];
+        let of_resource = &spans.resource.as_ref().unwrap().attributes;
+        for attributes in [of_resource, &spans.scope_spans[0].spans[0].attributes] {
+            let skip = attributes.iter().find(|kv| kv.key == "span.metrics.skip");
+            let value = skip.map(|kv| kv.value.clone().unwrap().value.unwrap());
+            assert_eq!(value, so.then_some(ProtoValue::BoolValue(true)));
+        }
+        assert_eq!(of_resource.last().unwrap().key, "otel.scope.name");
+    }
+}

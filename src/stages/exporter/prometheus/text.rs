@@ -184,8 +184,7 @@ pub(super) fn level(out: &mut Vec<u8>, level: &Level) {
         out.push(b'}');
     }
     out.push(b' ');
-    number(out, level.value, Format::Text);
-    out.push(b'\n');
+    put(out, format_args!("{}\n", level.value));
 }
 
 /// Writes a line up to its value.
