@@ -10,67 +10,117 @@ const CONSONANTS_MAX: usize = 5;
 
 /// Appends the route of `path` to `out`, with `wildcard` for every segment that varies.
 pub(super) fn write(out: &mut Vec<u8>, path: &str, wildcard: &str) {
-    let path = path.split(['?', '#', ';']).next().unwrap_or_default();
-    for (n, segment) in path.split('/').filter(|segment| !segment.is_empty()).enumerate() {
+    let path = path.as_bytes();
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#' | b';')).unwrap_or(path.len());
+    let mut rest = path.get(..end).unwrap_or_default();
+    let mut written = 0;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let (segment, behind) = rest.split_at(end);
+        rest = behind.get(1..).unwrap_or_default();
+        if segment.is_empty() {
+            continue;
+        }
         out.push(b'/');
-        if n >= SEGMENTS_MAX {
-            out.extend_from_slice(wildcard.as_bytes());
+        let kept = written < SEGMENTS_MAX && is_word(segment);
+        out.extend_from_slice(if kept { segment } else { wildcard.as_bytes() });
+        written += 1;
+        if written > SEGMENTS_MAX {
             return;
         }
-        out.extend_from_slice(if is_word(segment) { segment } else { wildcard }.as_bytes());
     }
-    if path.is_empty() || path.bytes().all(|b| b == b'/') {
+    if written == 0 {
         out.push(b'/');
     }
 }
 
+/// What a byte is in a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Consonant,
+    Vowel,
+    /// Between two words.
+    Between,
+    /// In none.
+    Other,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        classes[byte as usize] = match byte.to_ascii_lowercase() {
+            b'a' | b'e' | b'i' | b'o' | b'u' | b'y' => Class::Vowel,
+            b'b'..=b'z' => Class::Consonant,
+            b'-' | b'_' | b'.' => Class::Between,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// Whether a segment names a kind of things, not one of them: words, and versions such as `v2`.
-pub(super) fn is_word(segment: &str) -> bool {
-    if is_version(segment) {
-        return true;
+fn is_word(segment: &[u8]) -> bool {
+    let mut word = Word::default();
+    if segment.len() > WORD_MAX {
+        return false;
     }
-    segment.len() <= WORD_MAX && segment.split(['-', '_', '.']).all(is_plain_word)
+    for byte in segment {
+        match CLASSES[*byte as usize] {
+            Class::Between if word.is_one() => word = Word::default(),
+            Class::Between => return false,
+            Class::Other => return is_version(segment),
+            class => word.add(*byte, class == Class::Vowel),
+        }
+        if word.consonants > CONSONANTS_MAX {
+            return false;
+        }
+    }
+    word.is_one()
 }
 
-/// `v1`, `v2beta1`, `1.0`.
-fn is_version(segment: &str) -> bool {
-    let digits = |text: &str| {
-        !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit())
-    };
-    let Some(rest) = segment.strip_prefix(['v', 'V']) else { return false };
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let (number, stage) = rest.split_at_checked(end).unwrap_or_default();
-    let stage = stage.strip_prefix("alpha").or_else(|| stage.strip_prefix("beta")).unwrap_or(stage);
+/// Letters, and whether one could say them.
+#[derive(Default)]
+struct Word {
+    length: usize,
+    vowels: usize,
+    /// In a row, at the end.
+    consonants: usize,
+    upper: usize,
+    /// From upper case to lower, or back.
+    changes: usize,
+    last_upper: bool,
+}
+
+impl Word {
+    fn add(&mut self, letter: u8, vowel: bool) {
+        let upper = letter & 0x20 == 0;
+        self.changes += usize::from(self.length > 0 && upper != self.last_upper);
+        self.last_upper = upper;
+        self.upper += usize::from(upper);
+        self.length += 1;
+        self.vowels += usize::from(vowel);
+        self.consonants = if vowel { 0 } else { self.consonants + 1 };
+    }
+
+    /// Abbreviations have no vowels and are short; names in camel case change a few times.
+    fn is_one(&self) -> bool {
+        (self.vowels > 0 || self.length <= 4)
+            && (self.upper == self.length || self.changes <= self.length * 2 / 3)
+    }
+}
+
+/// `v1`, `v2beta1`, `v1.0`.
+fn is_version(segment: &[u8]) -> bool {
+    let digits = |text: &[u8]| (1..=2).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    let Some((b'v' | b'V', rest)) = segment.split_first() else { return false };
+    let end = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+    let (number, stage) = rest.split_at(end);
+    let stage =
+        stage.strip_prefix(b"alpha").or_else(|| stage.strip_prefix(b"beta")).unwrap_or(stage);
     digits(number)
-        && (stage.is_empty() || digits(stage) || stage.strip_prefix('.').is_some_and(digits))
-}
-
-/// Letters only, and such as one could say.
-fn is_plain_word(word: &str) -> bool {
-    let mut consonants = 0;
-    let mut vowels = 0;
-    let (mut upper, mut changes, mut last_upper) = (0, 0, None);
-    for c in word.chars() {
-        if !c.is_ascii_alphabetic() {
-            return false;
-        }
-        if matches!(c.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u' | 'y') {
-            (consonants, vowels) = (0, vowels + 1);
-        } else {
-            consonants += 1;
-        }
-        let is_upper = c.is_ascii_uppercase();
-        upper += usize::from(is_upper);
-        changes += usize::from(last_upper.is_some_and(|last| last != is_upper));
-        last_upper = Some(is_upper);
-        if consonants > CONSONANTS_MAX {
-            return false;
-        }
-    }
-    let all_upper = upper == word.len();
-    let length = word.len();
-    // Abbreviations have no vowels and are short; names in camel case change a few times.
-    (vowels > 0 || length <= 4) && (all_upper || changes <= length * 2 / 3)
+        && (stage.is_empty() || digits(stage) || stage.strip_prefix(b".").is_some_and(digits))
 }
 
 #[cfg(test)]
@@ -99,6 +149,9 @@ mod tests {
             ("/static/app.4f2a1c.js", "/static/*"),
             ("/health-check/db_ping", "/health-check/db_ping"),
             ("/apis/apps/v1beta1/namespaces", "/apis/apps/v1beta1/namespaces"),
+            ("/api/v1.0/a", "/api/v1.0/a"),
+            ("/SOME_THING", "/SOME_THING"),
+            ("/a--b/.well-known", "/a--b/.well-known"),
             ("/user/john@example.com", "/user/*"),
             ("/token/xkqzjvbwrt", "/token/*"),
             ("/k/aGVsbG8gd29ybGQ", "/k/*"),

@@ -59,7 +59,8 @@ impl Routes {
         if !batch.attr_text(span, AttrKey::HttpRoute).is_empty() {
             return;
         }
-        let route = match self.patterns.find(&self.path) {
+        let pattern = (!self.patterns.is_empty()).then(|| self.patterns.find(&self.path)).flatten();
+        let route = match pattern {
             Some(pattern) => batch.push_text(pattern),
             None => match self.unmatched(batch, span) {
                 Some(route) => route,
@@ -78,12 +79,14 @@ impl Routes {
             Unmatched::Wildcard => return Some(batch.push_text("/**")),
             Unmatched::Heuristic | Unmatched::LowCardinality => {}
         }
+        let at = batch.text.len();
+        if config.unmatched == Unmatched::Heuristic || config.segments_max == 0 {
+            heuristic::write(&mut batch.text, path, wildcard);
+            return Some(batch.text_since(at));
+        }
         route.clear();
         heuristic::write(route, path, wildcard);
         let guessed = std::str::from_utf8(route).unwrap_or_default();
-        if config.unmatched == Unmatched::Heuristic || config.segments_max == 0 {
-            return Some(batch.push_text(guessed));
-        }
         let service = batch.services.get(span.service as usize)?;
         let who = (service.name.as_str(), service.namespace.as_str());
         if !tries.contains_key(&Who(who)) {
@@ -93,7 +96,6 @@ impl Routes {
             tries.insert((who.0.to_owned(), who.1.to_owned()), Trie::default());
         }
         let trie = tries.get_mut(&Who(who))?;
-        let at = batch.text.len();
         trie.write(&mut batch.text, guessed, config.segments_max, wildcard);
         Some(batch.text_since(at))
     }
