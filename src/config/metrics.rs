@@ -283,11 +283,9 @@ fn chosen_features(settings: &Settings, plan: &Plan) -> Vec<Feature> {
 fn select(settings: &Settings, problems: &mut Vec<Problem>) -> AttributeSelect {
     let Some(setting) = settings.at("attributes.select") else { return AttributeSelect::default() };
     let Value::Map(sections) = &setting.value else { return AttributeSelect::default() };
-    let mut pattern = |text: &str| {
-        glob(text)
-            .map_err(|why| problems.push(settings.problem(setting.key, format!("{text}: {why}"))))
-            .ok()
-    };
+    let mut patterns_wrong = Vec::new();
+    let mut pattern =
+        |text: &str| glob(text).map_err(|why| patterns_wrong.push(format!("{text}: {why}"))).ok();
     let mut read = |fields: &Value, name: &str| -> Vec<_> {
         let Value::Fields(fields) = fields else { return Vec::new() };
         match fields.get(name) {
@@ -297,13 +295,17 @@ fn select(settings: &Settings, problems: &mut Vec<Problem>) -> AttributeSelect {
             _ => Vec::new(),
         }
     };
-    let mut all = Vec::new();
+    let (mut all, mut wrong) = (Vec::new(), Vec::new());
     for (name, fields) in sections {
         let (include, exclude) = (read(fields, "include"), read(fields, "exclude"));
-        if let Ok(metrics) = glob(&canonical(name)) {
-            all.push((canonical(name), Section { metrics, include, exclude }));
+        match glob(&canonical(name)) {
+            Ok(metrics) => all.push((canonical(name), Section { metrics, include, exclude })),
+            Err(why) => wrong.push(format!("{name}: {why}")),
         }
     }
+    problems.extend(
+        patterns_wrong.into_iter().chain(wrong).map(|why| settings.problem(setting.key, why)),
+    );
     AttributeSelect::new(all)
 }
 

@@ -124,6 +124,9 @@ const SIZE_LIMITS: &[f64] = &[0., 32., 64., 128., 256., 512., 1024., 2048., 4096
 const SDK_LIMITS: &[f64] =
     &[0., 5., 10., 25., 50., 75., 100., 250., 500., 750., 1000., 2500., 5000., 7500., 10000.];
 
+const PROBE_LIMITS: &[f64] =
+    &[1e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3];
+
 impl Limits {
     /// Limits over OTLP, unless the user says otherwise.
     pub fn over_otlp(self) -> Vec<f64> {
@@ -148,11 +151,7 @@ impl Limits {
                 vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.]
             }
             Self::Flushes => [0.].into_iter().chain((0..6).map(|i| 10. * 2_f64.powi(i))).collect(),
-            Self::ProbeDurations => {
-                let steps = (-7..-2).flat_map(|power| [1, 2, 5].map(|n| (n, power)));
-                let number = |(n, power): (i32, i32)| format!("{n}e{power}").parse().ok();
-                steps.filter(|step| *step != (2, -7)).filter_map(number).collect()
-            }
+            Self::ProbeDurations => PROBE_LIMITS.to_vec(),
             Self::Lags => doubled(0.5, 10),
             Self::GoTimes => go_times(),
         }
