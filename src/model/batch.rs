@@ -84,9 +84,14 @@ impl SpanBatch {
 
     /// Appends `s` to the arena. The arena is bounded by the batch's size, far below 4 GiB.
     pub fn push_text(&mut self, s: &str) -> TextRef {
-        let at = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.text.extend_from_slice(s.as_bytes());
-        TextRef { at, len: u32::try_from(s.len()).unwrap_or(0) }
+        self.push_bytes(s.as_bytes())
+    }
+
+    /// Appends text that is known to be UTF-8.
+    pub fn push_bytes(&mut self, text: &[u8]) -> TextRef {
+        let at = self.text.len();
+        self.text.extend_from_slice(text);
+        self.text_since(at)
     }
 
     /// What was appended to the arena since it was `at` bytes long.

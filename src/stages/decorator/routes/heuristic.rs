@@ -9,8 +9,7 @@ const WORD_MAX: usize = 25;
 const CONSONANTS_MAX: usize = 5;
 
 /// Appends the route of `path` to `out`, with `wildcard` for every segment that varies.
-pub(super) fn write(out: &mut Vec<u8>, path: &str, wildcard: &str) {
-    let path = path.as_bytes();
+pub(super) fn write(out: &mut Vec<u8>, path: &[u8], wildcard: &str) {
     let end = path.iter().position(|b| matches!(b, b'?' | b'#' | b';')).unwrap_or(path.len());
     let mut rest = path.get(..end).unwrap_or_default();
     let mut written = 0;
@@ -129,7 +128,7 @@ mod tests {
 
     fn route(path: &str) -> String {
         let mut out = Vec::new();
-        write(&mut out, path, "*");
+        write(&mut out, path.as_bytes(), "*");
         String::from_utf8(out).unwrap()
     }
 

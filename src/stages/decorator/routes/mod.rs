@@ -1,16 +1,18 @@
 //! Routes: paths with few values (`http.route`), and paths that are left out.
 
 mod heuristic;
+mod memo;
 mod patterns;
 mod trie;
 
 use hashbrown::HashMap;
 
 use crate::config::{RoutesConfig, Unmatched};
-use crate::model::attrs::{AttrValue, TextRef};
+use crate::model::attrs::{AttrValue, TextRef, bytes_of};
 use crate::model::batch::SpanBatch;
 use crate::model::span::{SpanHead, Unwanted};
 use crate::semconv::AttrKey;
+use memo::Memo;
 use patterns::Patterns;
 use trie::Trie;
 
@@ -25,8 +27,7 @@ pub(super) struct Routes {
     config: RoutesConfig,
     /// What paths each service had, by name and namespace.
     tries: HashMap<(String, String), Trie>,
-    path: String,
-    route: Vec<u8>,
+    guesses: Memo,
 }
 
 impl Routes {
@@ -34,10 +35,9 @@ impl Routes {
         Self {
             patterns: Patterns::new(&config.patterns),
             ignored: Patterns::new(&config.ignored),
+            guesses: Memo::new(&config.wildcard),
             config,
             tries: HashMap::new(),
-            path: String::new(),
-            route: Vec::new(),
         }
     }
 
@@ -45,9 +45,8 @@ impl Routes {
     /// whether it is wanted.
     pub(super) fn route(&mut self, batch: &mut SpanBatch, span: &mut SpanHead) {
         let Some(at) = span.family.routed_by() else { return };
-        self.path.clear();
-        self.path.push_str(batch.attr_text(span, at));
-        if !self.ignored.is_empty() && self.ignored.find(&self.path).is_some() {
+        let (path, has_route) = path_of(batch, span, at);
+        if !self.ignored.is_empty() && self.ignored.find(batch.text_of(path)).is_some() {
             let unwanted = Some(Unwanted::IgnoredPath);
             if self.config.ignore_traces {
                 span.not_for.traces = unwanted;
@@ -56,36 +55,39 @@ impl Routes {
                 span.not_for.metrics = unwanted;
             }
         }
-        if !batch.attr_text(span, AttrKey::HttpRoute).is_empty() {
+        if has_route {
             return;
         }
-        let pattern = (!self.patterns.is_empty()).then(|| self.patterns.find(&self.path)).flatten();
+        let pattern =
+            (!self.patterns.is_empty()).then(|| self.patterns.find(batch.text_of(path))).flatten();
         let route = match pattern {
-            Some(pattern) => batch.push_text(pattern),
-            None => match self.unmatched(batch, span) {
-                Some(route) => route,
-                None => return,
-            },
+            Some(pattern) => Some(batch.push_text(pattern)),
+            None => self.unmatched(batch, span, path),
         };
-        batch.attrs.push((AttrKey::HttpRoute, AttrValue::Text(route)));
+        if let Some(route) = route {
+            batch.attrs.push((AttrKey::HttpRoute, AttrValue::Text(route)));
+        }
     }
 
-    fn unmatched(&mut self, batch: &mut SpanBatch, span: &SpanHead) -> Option<TextRef> {
-        let Self { config, tries, path, route, .. } = self;
-        let wildcard = config.wildcard.as_str();
+    fn unmatched(
+        &mut self,
+        batch: &mut SpanBatch,
+        span: &SpanHead,
+        path: TextRef,
+    ) -> Option<TextRef> {
+        let Self { config, tries, guesses, .. } = self;
         match config.unmatched {
             Unmatched::Unset => return None,
-            Unmatched::Path => return Some(batch.push_text(path)),
+            Unmatched::Path => return Some(path),
             Unmatched::Wildcard => return Some(batch.push_text("/**")),
             Unmatched::Heuristic | Unmatched::LowCardinality => {}
         }
-        let at = batch.text.len();
+        let text = bytes_of(&batch.text, path);
+        let route = guesses.route(text);
         if config.unmatched == Unmatched::Heuristic || config.segments_max == 0 {
-            heuristic::write(&mut batch.text, path, wildcard);
-            return Some(batch.text_since(at));
+            // Most paths are their own routes, whose text is there already.
+            return Some(if route == text { path } else { batch.push_bytes(route) });
         }
-        route.clear();
-        heuristic::write(route, path, wildcard);
         let guessed = std::str::from_utf8(route).unwrap_or_default();
         let service = batch.services.get(span.service as usize)?;
         let who = (service.name.as_str(), service.namespace.as_str());
@@ -96,9 +98,29 @@ impl Routes {
             tries.insert((who.0.to_owned(), who.1.to_owned()), Trie::default());
         }
         let trie = tries.get_mut(&Who(who))?;
-        trie.write(&mut batch.text, guessed, config.segments_max, wildcard);
+        let at = batch.text.len();
+        trie.write(&mut batch.text, guessed, config.segments_max, &config.wildcard);
         Some(batch.text_since(at))
     }
+}
+
+/// The path of `span`, which stands at `at`, and whether the span has a route: one look at its attributes.
+fn path_of(batch: &mut SpanBatch, span: &SpanHead, at: AttrKey) -> (TextRef, bool) {
+    let mut path = AttrValue::Static("");
+    let mut route = AttrValue::Static("");
+    batch.attrs_of(span).for_each(|(key, value)| {
+        if *key == at {
+            path = *value;
+        } else if *key == AttrKey::HttpRoute {
+            route = *value;
+        }
+    });
+    let path = match path {
+        AttrValue::Text(path) => path,
+        AttrValue::Static(path) => batch.push_text(path),
+        AttrValue::I64(_) | AttrValue::Bool(_) => TextRef::default(),
+    };
+    (path, !matches!(route, AttrValue::Static("") | AttrValue::Text(TextRef { len: 0, .. })))
 }
 
 /// A service's name and namespace, to look for without owning them.
