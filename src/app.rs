@@ -16,6 +16,7 @@ mod control;
 mod explain;
 mod record;
 mod reload;
+mod running;
 mod wires;
 
 use std::path::Path;
@@ -36,17 +37,18 @@ use crate::model::batch::SpanBatch;
 use crate::model::living::Living;
 use crate::model::process::{LoaderOrder, ProcessFact};
 use crate::model::time::instant_now;
-use crate::stages::decoder::{self, Account, Decoder, Question, VerdictUpdate};
-use crate::stages::decorator::{self, Decorator};
-use crate::stages::exporter::{self, Exporter};
+use crate::stages::decoder::{self, Account, Decoder, VerdictUpdate};
+use crate::stages::decorator::Decorator;
+use crate::stages::exporter::{self, Exporter, Exporters};
 use crate::stages::loader::{self, Features, FrontEnd, KernelMaps, LoadConfig, Loaded};
-use crate::stages::reader::{self, Reader};
-use crate::telemetry::{Counter, Counters, Ledger, Messages, Stage};
+use crate::stages::reader::Reader;
+use crate::telemetry::{Counter, Counters, FiguresSource, Ledger, Messages, Stage};
 use control::{Control, Event};
 pub use explain::{Answer, Explained, ask};
 use record::RecorderStage;
 pub use record::replay;
 use reload::Current;
+use running::Running;
 use wires::Wires;
 
 /// Ring size: 20 ms at 400 MB/s of records.
@@ -56,9 +58,6 @@ pub const RING_BYTES: u32 = 8 << 20;
 pub const PENDING_BUDGET: u32 = 32_768;
 /// A program that still runs when its link goes finishes within this.
 const DETACH_SETTLE: Duration = Duration::from_millis(10);
-
-/// How long a running ledger waits for the decoder, which answers with its next batch.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Signals that the agent handles; blocked before the first thread starts. A hang-up makes it read
 /// its configuration file again, unless whoever started it (`nohup`) had it ignored; without a file,
@@ -200,7 +199,7 @@ struct Agent {
     discovery: JoinHandle<Result<()>>,
     reader: JoinHandle<Result<()>>,
     consumer: Consumer,
-    ask_decoder: Sender<Question>,
+    running: Arc<Running>,
     ask_discovery: Sender<Request>,
     /// Removed with the agent.
     _explain: Option<explain::Socket>,
@@ -216,7 +215,7 @@ enum Consumer {
 struct Pipeline {
     decoder: JoinHandle<Result<Account>>,
     decorator: JoinHandle<Result<()>>,
-    exporters: Vec<Exporter>,
+    exporters: Exporters,
 }
 
 impl Agent {
@@ -228,31 +227,33 @@ impl Agent {
         let facts = choose_processes(&mut loaded, &mut discovery)?;
         let wires = Wires::new();
         let (detach, detached) = bounded(0);
-        let consumer = match record {
-            Some(recorder) => {
-                Consumer::Recorder(stage("recorder", move || recorder.run(facts, wires.decoder))?)
-            }
-            None => Consumer::Pipeline(Pipeline::start(
-                config,
-                facts,
-                (wires.decoder, wires.decorator, wires.spares),
-                &counters,
-                maps.try_clone()?,
-            )?),
+        let around = exporter::Surroundings {
+            spares: wires.spares,
+            living: Living::default(),
+            counters: Arc::clone(&counters),
+            figures: FiguresSource::default(),
+            host_id: discovery.host().id.clone(),
         };
+        let figures = around.figures.clone();
+        let channels = (wires.decoder, wires.decorator);
+        let consumer = Consumer::start(config, record, facts, channels, around, maps.try_clone()?)?;
+        let exporters = consumer.exporters();
+        let running = Running::new(&counters, &maps, exporters, &wires.ask_decoder)?;
+        let running = Arc::new(running);
+        if config.internal.is_on() {
+            let kernel = loaded.figures(config.internal.kernel_interval)?;
+            let running = Arc::clone(&running);
+            figures.fill(move || running.figures(&kernel));
+        }
         let front_end = loaded.front_end;
-        let explain = match &consumer {
-            Consumer::Pipeline(_) => explain::Socket::open(
-                &config.agent.runtime_dir,
-                explain::Sources {
-                    front_end: front_end.to_string(),
-                    programs: loaded.programs(),
-                    discovery: wires.ask_discovery.clone(),
-                    decoder: wires.ask_decoder.clone(),
-                },
-            ),
-            Consumer::Recorder(_) => None,
-        };
+        let sources = exporters.map(|_| explain::Sources {
+            front_end: front_end.to_string(),
+            programs: loaded.programs(),
+            discovery: wires.ask_discovery.clone(),
+            decoder: wires.ask_decoder,
+        });
+        let explain =
+            sources.and_then(|sources| explain::Socket::open(&config.agent.runtime_dir, sources));
         let drain = Reader::new(&maps.ring, &maps.reader_state, Arc::clone(&counters))?
             .stop_with(Arc::clone(&stop_reader))
             .lose_one_record(config.agent.fault);
@@ -268,7 +269,7 @@ impl Agent {
             discovery: stage("discovery", move || discovery.run(&wires.discovery, look))?,
             reader: stage("reader", move || drain.run(wires.reader))?,
             consumer,
-            ask_decoder: wires.ask_decoder,
+            running,
             ask_discovery: wires.ask_discovery,
             _explain: explain,
             counters,
@@ -289,7 +290,9 @@ impl Agent {
     ) -> Result<()> {
         loop {
             match control.next()? {
-                Event::Signal(Signal::SIGUSR1) => self.print_running_ledger(messages)?,
+                Event::Signal(Signal::SIGUSR1) => {
+                    accounts::print_running(&self.running.ledger()?, messages);
+                }
                 Event::Signal(Signal::SIGHUP) if current.file().is_some() && !control.hung_up() => {
                     current.reload("SIGHUP", &self.ask_discovery, &self.counters);
                 }
@@ -303,28 +306,6 @@ impl Agent {
             }
         }
         self.stop(current.config(), messages)
-    }
-
-    fn print_running_ledger(&self, messages: &mut Messages) -> Result<()> {
-        let hooks = self.maps.stats()?;
-        let mut stages = vec![accounts::kernel(&hooks)];
-        stages.push(reader::ledger(&self.counters));
-        if let Consumer::Pipeline(pipeline) = &self.consumer {
-            let account = self.ask_decoder();
-            stages.extend(account.into_iter().flat_map(|account| account.stages));
-            stages.push(decorator::ledger(&self.counters));
-            stages.extend(pipeline.exporters.iter().map(Exporter::stage));
-        }
-        let beside = accounts::beside(Some(&hooks), &self.counters);
-        accounts::print_running(&Ledger { stages, beside, ..Ledger::default() }, messages);
-        Ok(())
-    }
-
-    /// The decoder's account so far; `None` when it does not answer in time.
-    fn ask_decoder(&self) -> Option<Account> {
-        let (answer, account) = bounded(1);
-        self.ask_decoder.send_timeout(Question::Account(answer), ANSWER_TIMEOUT).ok()?;
-        account.recv_timeout(ANSWER_TIMEOUT).ok()
     }
 
     fn stop(self, config: &Config, messages: &mut Messages) -> Result<()> {
@@ -359,32 +340,57 @@ impl Agent {
     }
 }
 
+impl Consumer {
+    /// What takes records from here on: `recorder`, if there is one.
+    fn start(
+        config: &Config,
+        recorder: Option<RecorderStage>,
+        facts: Vec<ProcessFact>,
+        (channels, spans): (decoder::Channels, Receiver<SpanBatch>),
+        around: exporter::Surroundings,
+        maps: KernelMaps,
+    ) -> Result<Self> {
+        match recorder {
+            Some(recorder) => {
+                stage("recorder", move || recorder.run(facts, channels)).map(Self::Recorder)
+            }
+            None => {
+                Pipeline::start(config, facts, (channels, spans), around, maps).map(Self::Pipeline)
+            }
+        }
+    }
+
+    /// Who gets the spans; `None` = there are none.
+    fn exporters(&self) -> Option<&[Exporter]> {
+        match self {
+            Self::Pipeline(pipeline) => Some(&pipeline.exporters.running),
+            Self::Recorder(_) => None,
+        }
+    }
+}
+
 impl Pipeline {
     fn start(
         config: &Config,
         facts: Vec<ProcessFact>,
-        (channels, spans, spares): (decoder::Channels, Receiver<SpanBatch>, Sender<SpanBatch>),
-        counters: &Arc<Counters>,
+        (channels, spans): (decoder::Channels, Receiver<SpanBatch>),
+        around: exporter::Surroundings,
         maps: KernelMaps,
     ) -> Result<Self> {
-        let around = exporter::Surroundings {
-            spares,
-            living: Living::default(),
-            counters: Arc::clone(counters),
-        };
         let exporters = exporter::spawn(config, stdout()?, &around)?;
         let max = match config.agent.fault {
             Some(Fault::Connections) => decoder::CONNECTIONS_OF_FAULT,
             _ => decoder::CONNECTIONS_MAX,
         };
-        let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(counters), max);
+        let counters = around.counters;
+        let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(&counters), max);
         decoder.tell(around.living);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
-        let decorator = Decorator::new(Arc::clone(counters))
+        let decorator = Decorator::new(counters)
             .with_routes(config.routes.clone())
             .with_filter(config.filter.clone())
             .without_own_exporters(config.exclude_otel_instrumented);
-        let outputs = wires::outputs(&exporters, config.agent.fault);
+        let outputs = wires::outputs(&exporters.running, config.agent.fault);
         Ok(Self {
             decoder: stage("decoder", move || {
                 decoder.run(channels, |verdict| enter_verdict(&maps, verdict))
@@ -405,8 +411,9 @@ impl Pipeline {
     ) -> (Option<Account>, Vec<Stage>) {
         let decoder = collect("decoder", self.decoder, failures);
         collect("decorator", self.decorator, failures);
-        self.exporters.iter().for_each(|exporter| exporter.close(deadline));
-        let exporters = self.exporters.into_iter().map(|e| e.join(deadline)).collect();
+        let exporters = self.exporters.running;
+        exporters.iter().for_each(|exporter| exporter.close(deadline));
+        let exporters = exporters.into_iter().map(|e| e.join(deadline)).collect();
         (decoder, exporters)
     }
 }

@@ -20,7 +20,7 @@ use super::batch::RawBatch;
 use super::types;
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::process::{ProcessFact, ThreadModel};
-use crate::model::service::{OwnExports, Service};
+use crate::model::service::Service;
 use crate::model::time::ClockOffset;
 
 const MAGIC: &[u8; 8] = b"OBIREC\r\n";
@@ -278,8 +278,7 @@ impl Fact {
                     host_name: s.host_name,
                     host_id: s.host_id,
                     extra: s.extra,
-                    sampler: None,
-                    exports: OwnExports::default(),
+                    ..Service::default()
                 })
             }),
         }

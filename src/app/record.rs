@@ -22,7 +22,7 @@ use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Decoder};
 use crate::stages::decorator::Decorator;
 use crate::stages::exporter;
-use crate::telemetry::{Counters, Messages, Stage};
+use crate::telemetry::{Counters, FiguresSource, Messages, Stage};
 
 /// Writes what the decoder would have been given. Ends with the reader.
 pub(super) struct RecorderStage {
@@ -109,10 +109,12 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
         spares,
         living: Living::default(),
         counters: Arc::clone(&counters),
+        figures: FiguresSource::default(),
+        host_id: String::new(),
     };
     let exporters = exporter::spawn(config, super::stdout()?, &around)?;
     decoder.tell(around.living);
-    let outputs = wires::blocking_outputs(&exporters);
+    let outputs = wires::blocking_outputs(&exporters.running);
     let (spans, decorated) = bounded::<SpanBatch>(BATCHES_MAX);
     let decorator = Decorator::new(Arc::clone(&counters))
         .with_routes(config.routes.clone())
@@ -130,7 +132,7 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
     let mut failures = Vec::new();
     super::collect("decorator", decorator, &mut failures);
     let deadline = instant_now() + config.agent.shutdown_timeout;
-    let exporters: Vec<Stage> = exporters.into_iter().map(|e| e.join(deadline)).collect();
+    let exporters: Vec<Stage> = exporters.running.into_iter().map(|e| e.join(deadline)).collect();
     let ledger = accounts::replayed(&counters, decoder.account(), exporters);
     super::settle(config, ledger, messages)?;
     info!(records = counters.get(crate::telemetry::Counter::RecordsIn), "replayed");

@@ -309,25 +309,25 @@ fn select(settings: &Settings, problems: &mut Vec<Problem>) -> AttributeSelect {
     AttributeSelect::new(all)
 }
 
-fn is_true(settings: &Settings, path: &str) -> bool {
+pub(super) fn is_true(settings: &Settings, path: &str) -> bool {
     settings.at(path).is_some_and(|setting| setting.value == Value::Bool(true))
 }
 
-fn text(settings: &Settings, path: &str) -> String {
+pub(super) fn text(settings: &Settings, path: &str) -> String {
     match settings.at(path).map(|setting| &setting.value) {
         Some(Value::Text(text)) => text.clone(),
         _ => String::new(),
     }
 }
 
-fn int(settings: &Settings, path: &str) -> i64 {
+pub(super) fn int(settings: &Settings, path: &str) -> i64 {
     match settings.at(path).map(|setting| &setting.value) {
         Some(Value::Int(n)) => *n,
         _ => 0,
     }
 }
 
-fn duration(settings: &Settings, path: &str) -> Duration {
+pub(super) fn duration(settings: &Settings, path: &str) -> Duration {
     match settings.at(path).map(|setting| &setting.value) {
         Some(Value::Duration(ns)) => Duration::from_nanos(u64::try_from(*ns).unwrap_or_default()),
         _ => Duration::ZERO,

@@ -13,6 +13,7 @@ mod env;
 mod file;
 mod filter;
 mod glob;
+mod internal;
 mod key;
 mod keys;
 mod layers;
@@ -43,6 +44,7 @@ pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use file::read_bounded;
 pub use filter::{Comparison, Condition, FilterConfig};
+pub use internal::{InternalConfig, InternalOutput};
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
 pub use metrics::{
     Aggregation, ExemplarFilter, Histograms, MetricsConfig, MetricsOutput, MetricsPush,
@@ -84,6 +86,8 @@ pub struct Config {
     pub traces: Option<TracesConfig>,
     /// Which metrics there are, and how they leave.
     pub metrics: MetricsConfig,
+    /// Who gets the agent's own metrics.
+    pub internal: InternalConfig,
     /// How paths become routes; `None` = not at all.
     pub routes: Option<RoutesConfig>,
     /// Which spans are kept.
@@ -264,6 +268,7 @@ impl Settled {
             routes: routes::read(settings),
             filter: filter::read(settings),
             metrics: metrics::read(settings, &self.plan, &mut remarks.problems),
+            internal: internal::read(settings),
             resource_attributes: traces::read_resource_attributes(settings),
         };
         rules::check(settings, &self.plan, remarks);

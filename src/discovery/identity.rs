@@ -3,7 +3,7 @@
 use super::procfs;
 use crate::model::process::ProcessImage;
 use crate::model::selector::Refinement;
-use crate::model::service::{OwnExports, Service, parse_pairs};
+use crate::model::service::{Service, parse_pairs};
 
 /// `service.name` of a process whose executable is not known (semantic conventions, "Service").
 const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -124,8 +124,7 @@ impl Named {
             host_name: host.name.clone(),
             host_id: host.id.clone(),
             extra: self.extra,
-            sampler: None,
-            exports: OwnExports::default(),
+            ..Service::default()
         }
     }
 }

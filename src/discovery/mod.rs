@@ -31,7 +31,7 @@ use crate::telemetry::{Counter, Counters};
 pub use explain::{Asked, Explanation, Failing, Judged, Reason};
 use facts::Known;
 pub use identity::HostFacts;
-use identity::{Named, Told};
+use identity::{Named, Told, base_name};
 pub use language::Language;
 use language::Languages;
 pub use procfs::listeners_from_proc;
@@ -129,6 +129,11 @@ impl Discovery {
             masters: Vec::new(),
             counters,
         }
+    }
+
+    /// The host that it describes.
+    pub fn host(&self) -> &HostFacts {
+        &self.host
     }
 
     /// Leaves the language of executables alone whose paths begin so: it is `generic`.
@@ -450,6 +455,7 @@ impl Discovery {
         let verdict = self.languages.of(*ns_tgid, exe);
         let named = Named::by(&self.host, refinement, exe, told);
         let service = Service {
+            executable: base_name(exe).to_owned(),
             sampler: refinement.sampler,
             ..named.service(&self.host, *ns_tgid, verdict.language.word())
         };

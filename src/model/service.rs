@@ -14,6 +14,8 @@ pub struct Service {
     pub namespace: String,
     /// `service.instance.id`: `<hostname>:<pid>`.
     pub instance_id: String,
+    /// Base name of the executable.
+    pub executable: String,
     /// `telemetry.sdk.language`.
     pub language: &'static str,
     /// `host.name`.

@@ -32,8 +32,8 @@ macro_rules! counters {
 }
 
 /// What the stages' accounts are of.
-const ACCOUNTED: [&str; 4] =
-    ["reader_records_", "decoder_records_", "decoder_spans_", "decorator_spans_"];
+const ACCOUNTED: [&str; 5] =
+    ["reader_records_", "decoder_records_", "decoder_spans_", "decorator_spans_", "exporter_"];
 
 counters! {
     // The agent itself.
@@ -192,29 +192,73 @@ counters! {
     // Metrics.
     /// Values that went to the series of what is beyond the limit of a metric.
     MetricsOverflowed = "metrics_values_overflowed",
+
+    // OTLP exporters: the queues account for spans.
+    /// Spans that receivers took.
+    TracesExported = "exporter_traces",
+    /// Attempts that failed and were made again.
+    TracesRetried = "exporter_trace_errors" / "retried",
+    /// Requests that the receiver refused for good.
+    TracesRefused = "exporter_trace_errors" / "refused",
+    /// Requests that were given up.
+    TracesExhausted = "exporter_trace_errors" / "retries_exhausted",
+    /// Data points of metrics that receivers took.
+    MetricsExported = "exporter_metrics",
+    /// As of traces.
+    MetricsRetried = "exporter_metric_errors" / "retried",
+    /// As of traces.
+    MetricsRefused = "exporter_metric_errors" / "refused",
+    /// As of traces.
+    MetricsExhausted = "exporter_metric_errors" / "retries_exhausted",
 }
+
+/// Limits between the sizes of batches that are told apart: those that OTLP has and those that
+/// Prometheus has.
+pub const FLUSH_LIMITS: [u64; 20] = [
+    0, 5, 10, 20, 25, 40, 50, 75, 80, 100, 160, 250, 320, 500, 750, 1000, 2500, 5000, 7500, 10_000,
+];
 
 /// All counters, shared by the stages that add to them and the endpoints that read them.
 #[derive(Debug)]
-pub struct Counters([AtomicU64; Counter::ALL.len()]);
+pub struct Counters {
+    cells: [AtomicU64; Counter::ALL.len()],
+    /// Batches that the decoder handed on, by size; the last one holds what is beyond the last limit.
+    flushes: [AtomicU64; FLUSH_LIMITS.len() + 1],
+}
 
 impl Default for Counters {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+        Self {
+            cells: std::array::from_fn(|_| AtomicU64::new(0)),
+            flushes: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
 impl Counters {
     /// Adds `n`.
     pub fn add(&self, counter: Counter, n: u64) {
-        if let Some(cell) = self.0.get(counter as usize) {
+        if let Some(cell) = self.cells.get(counter as usize) {
             cell.fetch_add(n, Ordering::Relaxed);
         }
     }
 
     /// The value now.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0.get(counter as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
+        self.cells.get(counter as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    }
+
+    /// A batch of so many spans was handed on.
+    pub fn flushed(&self, spans: usize) {
+        let bucket = FLUSH_LIMITS.partition_point(|limit| *limit < spans as u64);
+        if let Some(cell) = self.flushes.get(bucket) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many batches lie up to each limit and above the one before, and beyond the last.
+    pub fn flushes(&self) -> [u64; FLUSH_LIMITS.len() + 1] {
+        std::array::from_fn(|n| self.flushes.get(n).map_or(0, |cell| cell.load(Ordering::Relaxed)))
     }
 }
 

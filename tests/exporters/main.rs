@@ -24,7 +24,7 @@ use obi::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
 use obi::model::time::instant_now;
 use obi::semconv::{AttrKey, SpanFamily};
 use obi::stages::exporter::{Exporter, Surroundings, spawn};
-use obi::telemetry::{Counters, Stage};
+use obi::telemetry::{Counters, FiguresSource, Stage};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ fn config(vars: &[(&str, &str)]) -> Config {
 
 /// The only exporter that `vars` ask for, on `stdout`.
 fn start(vars: &[(&str, &str)], stdout: File) -> Exporter {
-    let mut exporters = spawn(&config(vars), stdout, &around()).expect("exporters start");
+    let mut exporters = spawn(&config(vars), stdout, &around()).expect("exporters start").running;
     assert_eq!(exporters.len(), 1);
     exporters.remove(0)
 }
@@ -50,6 +50,8 @@ fn around() -> Surroundings {
         spares: bounded(0).0,
         living: Living::default(),
         counters: Arc::new(Counters::default()),
+        figures: FiguresSource::default(),
+        host_id: String::new(),
     }
 }
 

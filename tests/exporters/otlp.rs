@@ -223,7 +223,8 @@ fn no_exporter_delays_another() {
     ];
     let (reader, writer) = std::io::pipe().unwrap();
     let stdout = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-    let exporters = spawn(&config(&[&QUICK[..], &vars].concat()), stdout, &around()).unwrap();
+    let exporters =
+        spawn(&config(&[&QUICK[..], &vars].concat()), stdout, &around()).unwrap().running;
     assert_eq!(exporters.len(), 2);
     for first in (0..4000).step_by(1000) {
         let batch = numbered(first, 1000);

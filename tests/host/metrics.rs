@@ -14,7 +14,11 @@ use crate::{eventually, report, setting};
 
 /// Samples of a scrape: name and labels, and the value.
 fn scrape(port: u16) -> BTreeMap<String, f64> {
-    let url = format!("http://127.0.0.1:{port}/metrics");
+    scrape_at(port, "/metrics")
+}
+
+fn scrape_at(port: u16, path: &str) -> BTreeMap<String, f64> {
+    let url = format!("http://127.0.0.1:{port}{path}");
     let text = servers::run(Command::new("curl").args(["-sf", &url]));
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
@@ -108,4 +112,65 @@ fn last_sent(collector: &Collector) -> (u64, f64) {
         }
     }
     all
+}
+
+#[test]
+fn the_agent_s_own_metrics_are_its_ledger_and_what_the_kernel_tells() {
+    let name = "the_agent_s_own_metrics_are_its_ledger_and_what_the_kernel_tells";
+    let Some(_turn) = enter(name, &[Need::Command("nginx"), Need::Command("curl")]) else { return };
+    let collector = Collector::start();
+    let url = collector.url();
+    let nginx = servers::nginx(1, None);
+    let (port, own) = (nginx.port.to_string(), free_port().to_string());
+    let mut variables = collector.variables(&url).to_vec();
+    variables.extend([
+        ("OTEL_EBPF_OPEN_PORT", port.as_str()),
+        ("OTEL_EBPF_PROMETHEUS_PORT", own.as_str()),
+        ("OTEL_EBPF_INTERNAL_METRICS_PROMETHEUS_PORT", own.as_str()),
+        ("OTEL_EBPF_BPF_METRIC_SCRAPE_INTERVAL", "1ms"),
+    ]);
+    let agent = Agent::start(&variables);
+    let own = own.parse().unwrap();
+    let requests = 2_000;
+    let load = Load { port: nginx.port, connections: 8, requests, rate: None, plan: fifty };
+    let client = load.run();
+    assert_eq!((client.answered(), client.errors), (requests, 0));
+    let number = requests as f64;
+    let mut scrapes = 0;
+    let mut read = || {
+        scrapes += 1;
+        scrape_at(own, "/internal/metrics")
+    };
+    let exported = |all: &BTreeMap<String, f64>| sum(all, "obi_otel_trace_exports_total", "");
+    eventually("every span was taken", || exported(&read()) == number);
+    let all = read();
+    let items = |stage: &str, flow: &str| {
+        let of = |series: &str| {
+            series.starts_with("obi_ledger_items_total")
+                && series.contains(&format!("stage=\"{stage}\""))
+                && series.contains(&format!("flow=\"{flow}\""))
+        };
+        all.iter().filter(|(series, _)| of(series)).map(|(_, value)| value).sum::<f64>()
+    };
+    for stage in ["decoder.spans", "decorator.spans", "exporter.otlp", "exporter.metrics"] {
+        let (into, out, dropped) =
+            (items(stage, "in"), items(stage, "out"), items(stage, "dropped"));
+        assert_eq!((into, out, dropped), (number, number, 0.0), "{stage}");
+    }
+    assert!(items("kernel.calls", "in") >= 2.0 * number);
+    assert_eq!(sum(&all, "obi_instrumented_processes", "process_name=\"nginx\""), 2.0);
+    assert_eq!(sum(&all, "obi_ebpf_tracer_flushes_sum", ""), number);
+    assert!(sum(&all, "obi_ebpf_tracer_flushes_count", "") >= 1.0);
+    assert!(sum(&all, "obi_bpf_probe_executions_total", "probe_name=\"obi_") >= 2.0 * number);
+    assert!(sum(&all, "obi_bpf_probe_latency_seconds_total", "probe_name=\"obi_") > 0.0);
+    let selection = "map_name=\"sel_by_tgid\"";
+    assert!(sum(&all, "obi_bpf_map_entries", selection) >= 2.0, "master and worker");
+    assert!(sum(&all, "obi_bpf_map_max_entries", selection) >= 1024.0);
+    assert_eq!(
+        sum(&all, "obi_prometheus_http_requests_total", "path=\"/internal/metrics\""),
+        f64::from(scrapes)
+    );
+    assert!(!scrape(own).keys().any(|series| series.starts_with("obi_ledger")), "another page");
+    let outcome = agent.stop();
+    assert_eq!(outcome.ledger.stage("exporter.otlp").out, requests);
 }

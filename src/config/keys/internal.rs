@@ -9,42 +9,48 @@ pub(super) const KEYS: &[Key] = &[
         "disabled",
         "How the agent's own metrics go out.",
     )
-    .vars(&["OTEL_EBPF_INTERNAL_METRICS_EXPORTER"]),
+    .vars(&["OTEL_EBPF_INTERNAL_METRICS_EXPORTER"])
+    .acted(),
     Key::new(
         "internal_metrics.prometheus.port",
         PORT,
         "0",
         "TCP port that they are fetched from, whatever the exporter; 0 = none.",
     )
-    .vars(&["OTEL_EBPF_INTERNAL_METRICS_PROMETHEUS_PORT"]),
+    .vars(&["OTEL_EBPF_INTERNAL_METRICS_PROMETHEUS_PORT"])
+    .acted(),
     Key::new(
         "internal_metrics.prometheus.path",
         Kind::Text,
         "/internal/metrics",
         "Path that they are fetched from.",
     )
-    .vars(&["OTEL_EBPF_INTERNAL_METRICS_PROMETHEUS_PATH"]),
+    .vars(&["OTEL_EBPF_INTERNAL_METRICS_PROMETHEUS_PATH"])
+    .acted(),
     Key::new(
         "internal_metrics.bpf_metric_scrape_interval",
         SOME_DURATION,
         "15s",
         "How often statistics of programs and maps are read.",
     )
-    .vars(&["OTEL_EBPF_BPF_METRIC_SCRAPE_INTERVAL"]),
+    .vars(&["OTEL_EBPF_BPF_METRIC_SCRAPE_INTERVAL"])
+    .acted(),
     Key::new(
         "internal_metrics.avoided_services.disabled",
         Kind::Bool,
         "false",
-        "Leaves out the metric of services that are not observed.",
+        "Leaves out the metric of services that export telemetry by themselves.",
     )
-    .vars(&["OTEL_EBPF_INTERNAL_METRICS_AVOIDED_SERVICES_DISABLED"]),
+    .vars(&["OTEL_EBPF_INTERNAL_METRICS_AVOIDED_SERVICES_DISABLED"])
+    .acted(),
     Key::new(
         "internal_metrics.avoided_services.limit",
         COUNT,
         "2000",
         "Its series at most; 0 = 2000.",
     )
-    .vars(&["OTEL_EBPF_INTERNAL_METRICS_AVOIDED_SERVICES_LIMIT"]),
+    .vars(&["OTEL_EBPF_INTERNAL_METRICS_AVOIDED_SERVICES_LIMIT"])
+    .acted(),
     Key::new("health_check.port", PORT, "0", "TCP port of `/healthz`; 0 = none.")
         .vars(&["OTEL_EBPF_HEALTH_CHECK_PORT"]),
     Key::new(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{
-    Aggregation, Comparison, Compression, Condition, ExemplarFilter, MetricsConfig, Unmatched,
+    Aggregation, Comparison, Compression, Condition, ExemplarFilter, InternalOutput, MetricsConfig,
+    Unmatched,
 };
 use crate::semconv::metrics::Feature;
 
@@ -126,4 +127,25 @@ fn filters_are_conditions_on_attributes_by_their_names_with_dots() {
         panic!("{filter:?}")
     };
     assert_eq!(numbers, [(Comparison::GreaterEquals, 400), (Comparison::Less, 500)]);
+}
+
+#[test]
+fn the_agents_own_metrics_go_one_way_and_a_port_alone_turns_them_on() {
+    let of = |yaml: &str| {
+        let yaml = format!("open_port: 80\nprometheus_export: {{port: 9400}}\n{yaml}");
+        from_yaml(&yaml, &[]).unwrap().config.internal
+    };
+    let fetched = |port, path: &str| InternalOutput::Prometheus { port, path: path.to_owned() };
+    assert!(!of("").is_on());
+    let port = of("internal_metrics: {prometheus: {port: 9500, path: own}}");
+    assert_eq!(port.output, fetched(9500, "/own"));
+    assert_eq!((port.kernel_interval, port.avoided_max), (Duration::from_secs(15), 2000));
+    let shared = of("internal_metrics: {exporter: prometheus, avoided_services: {limit: 3}}");
+    assert_eq!(shared.output, fetched(9400, "/internal/metrics"), "the port of all metrics");
+    assert_eq!(shared.avoided_max, 3);
+    let off = of("internal_metrics: {avoided_services: {disabled: true}}");
+    assert_eq!(off.avoided_max, 0);
+    let endpoint = "otel_metrics_export: {endpoint: 'http://h:4318'}\n";
+    let sent = of(&format!("{endpoint}internal_metrics: {{exporter: otel}}"));
+    assert_eq!(sent.output, InternalOutput::Otlp);
 }

@@ -79,6 +79,7 @@ impl Decorator {
     /// Completes the spans of one batch and shares it.
     pub fn complete(&mut self, mut batch: SpanBatch) -> Arc<SpanBatch> {
         self.counters.add(Counter::DecoratorSpansIn, batch.spans.len() as u64);
+        self.counters.flushed(batch.spans.len());
         if let Some(own_exports) = &mut self.own_exports {
             own_exports.mark(&mut batch);
         }

@@ -20,8 +20,32 @@ pub(super) struct Level {
     pub(super) metric: &'static Metric,
     /// Its attributes, or labels, in order.
     pub(super) labels: Vec<(String, String)>,
+    /// Whether it is of what is beyond a limit.
+    pub(super) overflow: bool,
     /// The value.
-    pub(super) value: u64,
+    pub(super) value: Amount,
+}
+
+/// The value of a level.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Amount {
+    /// A whole number.
+    Int(u64),
+    /// Any other.
+    Float(f64),
+    /// How many values lie between limits.
+    Histogram(Histogram),
+}
+
+/// How many values lie up to each limit and above the one before, and beyond the last.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Histogram {
+    /// Ascending.
+    pub(super) limits: Vec<f64>,
+    /// One more than limits.
+    pub(super) counts: Vec<u64>,
+    /// Of all values.
+    pub(super) sum: f64,
 }
 
 /// What is known without spans, for one way out.
@@ -128,7 +152,7 @@ const APPLICATION: [Feature; 8] = [
 const SPAN_METRICS: [Feature; 3] = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
 
 fn level(metric: &'static Metric, labels: Vec<(String, String)>) -> Level {
-    Level { metric, labels, value: 1 }
+    Level { metric, labels, overflow: false, value: Amount::Int(1) }
 }
 
 fn owned(attributes: Vec<(&str, &str)>) -> Vec<(String, String)> {
@@ -161,14 +185,19 @@ const GOARCH: &str = match std::env::consts::ARCH.as_bytes() {
     _ => std::env::consts::ARCH,
 };
 
+/// Which build this is: names over OTLP and for Prometheus, and values.
+pub(super) fn build() -> [(&'static str, &'static str, &'static str); 5] {
+    [
+        ("obi.goarch", "goarch", GOARCH),
+        ("obi.goos", "goos", std::env::consts::OS),
+        ("obi.goversion", "goversion", ""),
+        ("obi.version", "version", env!("CARGO_PKG_VERSION")),
+        ("obi.revision", "revision", ""),
+    ]
+}
+
 fn build_info(language: &str) -> Level {
-    let values = [
-        ("goarch", GOARCH),
-        ("goos", std::env::consts::OS),
-        ("goversion", ""),
-        ("version", env!("CARGO_PKG_VERSION")),
-        ("revision", ""),
-        ("target_lang", language),
-    ];
-    level(&BUILD_INFO, owned(values.to_vec()))
+    let build = build().map(|(_, name, value)| (name, value));
+    let values = build.into_iter().chain([("target_lang", language)]);
+    level(&BUILD_INFO, owned(values.collect()))
 }

@@ -4,6 +4,7 @@
 pub mod aggregate;
 mod duration;
 mod hex;
+mod internal;
 mod json;
 mod levels;
 pub mod otlp;
@@ -27,16 +28,18 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::warn;
 
-use crate::config::{BatchConfig, Config, TracePrinter};
+use crate::config::{BatchConfig, Config, InternalOutput, TracePrinter};
 use crate::model::batch::SpanBatch;
 use crate::model::living::Living;
 use crate::model::time::instant_now;
-use crate::telemetry::{Counters, Stage};
+use crate::telemetry::{Counters, FiguresSource, Stage};
 use aggregate::{Aggregator, Way};
+use internal::{Internal, Scrapes};
 use levels::Levels;
 use otlp::{MetricsEncoder, Pusher, SpanExporter, Temporality};
 use printer::{Format, Printer};
-use prometheus::Endpoint;
+pub use prometheus::Endpoint;
+use prometheus::{Page, Source, StoreSource};
 use queue::{DropReason, Limits, Signal, SpanQueue};
 
 /// Bytes of batches that wait for one exporter at most.
@@ -57,6 +60,19 @@ pub struct Surroundings {
     pub living: Living,
     /// The agent's counters.
     pub counters: Arc<Counters>,
+    /// The agent's figures.
+    pub figures: FiguresSource,
+    /// `host.id`.
+    pub host_id: String,
+}
+
+/// What takes spans, and what shows metrics.
+#[derive(Debug)]
+pub struct Exporters {
+    /// Each has a queue.
+    pub running: Vec<Exporter>,
+    /// They stop when dropped.
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// Starts every exporter that `config` asks for; printers write to `stdout`. Nothing is started when one
@@ -64,14 +80,11 @@ pub struct Surroundings {
 ///
 /// # Errors
 /// When an endpoint cannot be used or a thread cannot be started.
-pub fn spawn(
-    config: &Config,
-    stdout: File,
-    around: &Surroundings,
-) -> anyhow::Result<Vec<Exporter>> {
+pub fn spawn(config: &Config, stdout: File, around: &Surroundings) -> anyhow::Result<Exporters> {
     let spares = &around.spares;
     let otlp = config.traces.as_ref().map(|traces| {
-        SpanExporter::new(traces, config.metrics.makes_span_metrics())
+        let counters = Arc::clone(&around.counters);
+        SpanExporter::new(traces, config.metrics.makes_span_metrics(), counters)
             .map(|exporter| (exporter, traces.batch.queue_size))
     });
     let mut exporters = Vec::new();
@@ -91,34 +104,36 @@ pub fn spawn(
             |queue| printer.run(queue),
         )?);
     }
-    exporters.extend(metrics(config, around)?);
-    Ok(exporters)
+    let (aggregator, endpoints) = metrics(config, around)?;
+    exporters.extend(aggregator);
+    Ok(Exporters { running: exporters, endpoints })
 }
 
-/// The aggregator, with the ways out that there are.
-fn metrics(config: &Config, around: &Surroundings) -> anyhow::Result<Option<Exporter>> {
+/// The aggregator, if metrics of spans go anywhere, and what Prometheus may fetch.
+fn metrics(
+    config: &Config,
+    around: &Surroundings,
+) -> anyhow::Result<(Option<Exporter>, Vec<Endpoint>)> {
     let metrics = &config.metrics;
     let mut aggregator = Aggregator::new(metrics);
-    let levels = |way, output| Levels::new(around.living.clone(), way, metrics, output);
-    let endpoint = match (&metrics.prometheus, aggregator.view(Way::Prometheus)) {
-        (Some(config), Some((shared, views))) => {
-            let levels = levels(Way::Prometheus, &config.output);
-            Some(Endpoint::start(config, shared, views, levels)?)
-        }
-        _ => None,
-    };
+    let makes_series = metrics.prometheus.is_some() || metrics.push.is_some();
+    let endpoints = endpoints(config, &mut aggregator, around)?;
     let pusher = match (&metrics.push, aggregator.view(Way::Otlp)) {
-        (Some(config), Some((shared, views))) => {
-            let levels = levels(Way::Otlp, &config.output);
-            let delta = if config.delta { Temporality::Delta } else { Temporality::Cumulative };
-            let exemplars = config.output.exemplars;
-            let encoder = MetricsEncoder::new(shared, views, levels, delta, exemplars);
-            Some(Pusher::start(config, encoder)?)
+        (Some(push), Some((shared, views))) => {
+            let levels = Levels::new(around.living.clone(), Way::Otlp, metrics, &push.output);
+            let delta = if push.delta { Temporality::Delta } else { Temporality::Cumulative };
+            let exemplars = push.output.exemplars;
+            let internal = &config.internal;
+            let internal = (internal.output == InternalOutput::Otlp)
+                .then(|| Internal::new(internal, Way::Otlp, around, Vec::new()));
+            let encoder = MetricsEncoder::new(shared, views, levels, delta, exemplars)
+                .with_internal(internal);
+            Some(Pusher::start(push, encoder, Arc::clone(&around.counters))?)
         }
         _ => None,
     };
-    if endpoint.is_none() && pusher.is_none() {
-        return Ok(None);
+    if !makes_series {
+        return Ok((None, endpoints));
     }
     let (living, counters) = (around.living.clone(), Arc::clone(&around.counters));
     let run = move |queue: &SpanQueue| {
@@ -126,11 +141,64 @@ fn metrics(config: &Config, around: &Surroundings) -> anyhow::Result<Option<Expo
         if let (Some(pusher), Some(deadline)) = (pusher, queue.deadline()) {
             pusher.finish(deadline);
         }
-        drop(endpoint);
     };
-    Exporter::spawn("exporter.metrics", Signal::Metrics, METRICS_SPANS, &around.spares, run)
-        .map(Some)
+    let (name, spares) = ("exporter.metrics", &around.spares);
+    let aggregator = Exporter::spawn(name, Signal::Metrics, METRICS_SPANS, spares, run)?;
+    Ok((Some(aggregator), endpoints))
 }
+
+/// What Prometheus may fetch: a page of series, one of the agent's own metrics, or one of both.
+fn endpoints(
+    config: &Config,
+    aggregator: &mut Aggregator,
+    around: &Surroundings,
+) -> anyhow::Result<Vec<Endpoint>> {
+    let metrics = &config.metrics;
+    let store = match (&metrics.prometheus, aggregator.view(Way::Prometheus)) {
+        (Some(to), Some((shared, views))) => {
+            let levels = Levels::new(around.living.clone(), Way::Prometheus, metrics, &to.output);
+            let store = StoreSource::new(shared, views, levels, to.output.exemplars);
+            Some((Scrapes::of(to.port, &to.path), store))
+        }
+        _ => None,
+    };
+    let own = match &config.internal.output {
+        InternalOutput::Prometheus { port, path } => Some(Scrapes::of(*port, path)),
+        InternalOutput::Disabled | InternalOutput::Otlp => None,
+    };
+    let (page, mut store) = store.unzip();
+    let shared = |a: &Scrapes, b: &Scrapes| (a.port, &a.path) == (b.port, &b.path);
+    let own = own.map(|own| match &page {
+        Some(page) if shared(page, &own) => Arc::clone(page),
+        _ => own,
+    });
+    let alone = page.filter(|page| own.as_ref().is_none_or(|own| !Arc::ptr_eq(page, own)));
+    let scrapes: Vec<_> = alone.iter().chain(&own).cloned().collect();
+    let mut pages = Vec::new();
+    if let Some(page) = alone {
+        let source = Source { store: store.take(), internal: None };
+        pages.push((PROMETHEUS_PORT, Page { scrapes: page, source: Arc::new(source) }));
+    }
+    if let Some(page) = own {
+        let internal = Internal::new(&config.internal, Way::Prometheus, around, scrapes);
+        let source = Source { store: store.take(), internal: Some(internal) };
+        pages.push((INTERNAL_PORT, Page { scrapes: page, source: Arc::new(source) }));
+    }
+    let mut endpoints = Vec::new();
+    while let Some((key, first)) = pages.first() {
+        let (port, key) = (first.scrapes.port, *key);
+        let (here, elsewhere) = pages.into_iter().partition(|(_, page)| page.scrapes.port == port);
+        pages = elsewhere;
+        let here: Vec<(&str, Page)> = here;
+        let here = here.into_iter().map(|(_, page)| page).collect();
+        endpoints.push(Endpoint::start(port, key, here)?);
+    }
+    Ok(endpoints)
+}
+
+/// Settings that say which ports are listened on.
+const PROMETHEUS_PORT: &str = "prometheus_export.port";
+const INTERNAL_PORT: &str = "internal_metrics.prometheus.port";
 
 fn format(printer: TracePrinter) -> Option<Format> {
     match printer {
@@ -172,6 +240,11 @@ impl Exporter {
             })
             .with_context(|| format!("start the thread of {name}"))?;
         Ok(Self { name, queue, ended, thread })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Where to push batches; pushing never blocks.

@@ -319,6 +319,13 @@ impl SpanQueue {
         self.changed.notify_all();
     }
 
+    /// How full it is, from 0 to 1.
+    pub fn filled(&self) -> f64 {
+        let state = self.lock();
+        let part = |of: usize, max: usize| of as f64 / max.max(1) as f64;
+        part(state.spans, self.limits.spans).max(part(state.bytes, self.limits.bytes))
+    }
+
     /// The exporter's account.
     pub fn stage(&self, name: &'static str) -> Stage {
         let state = self.lock();

@@ -56,6 +56,11 @@ impl KernelMaps {
         })
     }
 
+    /// Handles of the programs.
+    pub(super) fn programs(&self) -> Result<Programs> {
+        self.programs.try_clone()
+    }
+
     /// Enters a process that was there before the agent. What the kernel has entered since it was
     /// looked at is newer, and stays.
     pub(super) fn enter_first(&self, tgid: Tgid, selected: bool) -> Result<()> {

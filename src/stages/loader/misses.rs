@@ -5,7 +5,10 @@
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
 use anyhow::{Context, Result};
-use libbpf_rs::ProgramMut;
+use libbpf_rs::{ProgramMut, ProgramType};
+
+use super::figures::kind_of;
+use crate::telemetry::ProgramFigures;
 
 /// Handles of loaded programs.
 #[derive(Debug)]
@@ -35,18 +38,34 @@ impl Programs {
     /// Runs that each program missed; 0 on kernels that do not tell.
     pub(super) fn recursion_misses(&self) -> Result<Vec<(String, u64)>> {
         let misses = |(name, fd): &(String, OwnedFd)| {
-            let mut info = libbpf_sys::bpf_prog_info::default();
-            let mut len = u32::try_from(size_of_val(&info)).unwrap_or_default();
-            // SAFETY: the descriptor is open while `self` lives, and `info` has `len` bytes.
-            let outcome = unsafe {
-                libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut len)
-            };
-            if outcome < 0 {
-                return Err(nix::errno::Errno::from_raw(-outcome))
-                    .with_context(|| format!("read what the kernel tells of {name}"));
-            }
+            let info = info(fd).with_context(|| format!("read what the kernel tells of {name}"))?;
             Ok((name.clone(), info.recursion_misses))
         };
         self.0.iter().map(misses).collect()
     }
+
+    /// How often each program ran, and how long. What cannot be read is left out.
+    pub(super) fn figures(&self) -> Vec<ProgramFigures> {
+        let figures = |(name, fd): &(String, OwnedFd)| {
+            let info = info(fd).ok()?;
+            Some(ProgramFigures {
+                id: info.id,
+                name: name.clone(),
+                kind: kind_of(ProgramType::from(info.type_)),
+                runs: info.run_cnt,
+                run_ns: info.run_time_ns,
+            })
+        };
+        self.0.iter().filter_map(figures).collect()
+    }
+}
+
+fn info(program: &OwnedFd) -> Result<libbpf_sys::bpf_prog_info, nix::errno::Errno> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut len = u32::try_from(size_of_val(&info)).unwrap_or_default();
+    // SAFETY: the descriptor is open while it is borrowed, and `info` has `len` bytes.
+    let outcome = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut len)
+    };
+    if outcome < 0 { Err(nix::errno::Errno::from_raw(-outcome)) } else { Ok(info) }
 }

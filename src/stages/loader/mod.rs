@@ -6,6 +6,7 @@
 
 mod checks;
 mod features;
+mod figures;
 mod iterators;
 mod ladder;
 mod maps;
@@ -35,6 +36,7 @@ mod skel {
 
 pub use checks::{Check, FRONT_END_CHECK, check_all};
 pub use features::{Features, SelfIdentity, require_privilege};
+pub use figures::KernelFigures;
 pub use ladder::{Attempt, FrontEnd, LoadConfig, Loaded, load, programs_of_every_agent};
 pub use maps::{HookStats, KernelMaps};
 pub use refusal::route_libbpf_messages;

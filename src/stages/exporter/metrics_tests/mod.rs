@@ -1,5 +1,6 @@
 //! One aggregator, two encoders: what Prometheus reads is what is sent over OTLP.
 
+mod internal;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use crate::config::{
     Aggregation, ExemplarFilter, Histograms, MetricsConfig, MetricsOutput, Renames,
 };
 use crate::model::batch::SpanBatch;
-use crate::model::ids::KtimeNs;
+use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::living::Living;
 use crate::model::select::{AttributeSelect, Section, canonical, comparable};
 use crate::model::selector::Pattern;

@@ -1,5 +1,6 @@
 //! One request until it is taken or given up.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use tracing::{info, warn};
 use super::client::{Client, Outcome, Signal};
 use crate::config::{BackoffConfig, OtlpEndpoint, without_userinfo};
 use crate::model::time::{instant_now, ktime_now};
-use crate::telemetry::Seldom;
+use crate::telemetry::{Counter, Counters, Seldom};
 
 /// What a delivery waits on: the stop.
 pub(super) trait Waits {
@@ -46,7 +47,31 @@ pub(super) struct Delivery {
     /// That the endpoint began to fail was said, and that it takes requests again was not.
     said_failing: bool,
     warnings: Warnings,
+    counters: Arc<Counters>,
+    counts: &'static Counts,
 }
+
+/// What is counted of one signal.
+#[derive(Debug)]
+struct Counts {
+    exported: Counter,
+    retried: Counter,
+    refused: Counter,
+    exhausted: Counter,
+}
+
+const TRACES: Counts = Counts {
+    exported: Counter::TracesExported,
+    retried: Counter::TracesRetried,
+    refused: Counter::TracesRefused,
+    exhausted: Counter::TracesExhausted,
+};
+const METRICS: Counts = Counts {
+    exported: Counter::MetricsExported,
+    retried: Counter::MetricsRetried,
+    refused: Counter::MetricsRefused,
+    exhausted: Counter::MetricsExhausted,
+};
 
 /// One kind of message each.
 #[derive(Debug, Default)]
@@ -66,18 +91,22 @@ impl Delivery {
         endpoint: &OtlpEndpoint,
         signal: Signal,
         backoff: BackoffConfig,
+        counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
+        let (items, counts) = match signal {
+            Signal::Traces => ("spans", &TRACES),
+            Signal::Metrics => ("metrics", &METRICS),
+        };
         Ok(Self {
             client: Client::new(endpoint, signal)?,
             url: without_userinfo(&endpoint.url),
-            items: match signal {
-                Signal::Traces => "spans",
-                Signal::Metrics => "metrics",
-            },
+            items,
             timeout: endpoint.timeout,
             backoff,
             said_failing: false,
             warnings: Warnings::default(),
+            counters,
+            counts,
         })
     }
 
@@ -102,7 +131,9 @@ impl Delivery {
             let deadline = waits.deadline();
             let Some(timeout) = self.timeout_until(deadline) else { return Delivered::Stopped };
             let (why, after) = match self.client.send(&body, timeout) {
-                Outcome::Accepted { rejected } => return self.accepted(rejected.min(number)),
+                Outcome::Accepted { rejected } => {
+                    return self.accepted(number, rejected.min(number));
+                }
                 Outcome::Refused(why) => {
                     self.refused(&why, number);
                     return Delivered::Refused;
@@ -117,11 +148,13 @@ impl Delivery {
                 self.exhausted(&why, number);
                 return Delivered::Exhausted;
             }
+            self.counters.add(self.counts.retried, 1);
             waits.pause(now + wait);
         }
     }
 
-    fn accepted(&mut self, rejected: u64) -> Delivered {
+    fn accepted(&mut self, number: u64, rejected: u64) -> Delivered {
+        self.counters.add(self.counts.exported, number - rejected);
         if std::mem::take(&mut self.said_failing) {
             info!(url = self.url, "the endpoint takes {} again", self.items);
         }
@@ -134,6 +167,7 @@ impl Delivery {
     }
 
     fn refused(&mut self, error: &str, number: u64) {
+        self.counters.add(self.counts.refused, 1);
         if let Some(kept_back) = self.warnings.refused.pass(instant_now()) {
             let items = self.items;
             warn!(url = self.url, error, number, kept_back, "{items} were refused and are dropped");
@@ -141,6 +175,7 @@ impl Delivery {
     }
 
     fn exhausted(&mut self, error: &str, number: u64) {
+        self.counters.add(self.counts.exhausted, 1);
         if let Some(kept_back) = self.warnings.exhausted.pass(instant_now()) {
             let items = self.items;
             warn!(

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::encode::write_key_value;
+use super::levels;
 use super::resource;
 use super::wire;
 use crate::config::ExemplarFilter;
@@ -17,6 +18,7 @@ use crate::stages::exporter::aggregate::{
     Exemplar, Exponential, Instrument, Label, Packed, Series, Shape, Shared, Store, Table, View,
     unpack,
 };
+use crate::stages::exporter::internal::Internal;
 use crate::stages::exporter::levels::{Level, Levels};
 
 /// Bytes from which a request is full; one part more may come on top: below the 4 MiB that a gRPC
@@ -25,8 +27,9 @@ const REQUEST_BYTES: usize = 1 << 20;
 /// Series, or levels, that are written in one part: without letting the store go, under one resource.
 const PART: usize = 256;
 
-const SCHEMA: &[u8] = b"https://opentelemetry.io/schemas/1.41.0";
+pub(super) const SCHEMA: &[u8] = b"https://opentelemetry.io/schemas/1.41.0";
 const SCOPE: &[u8] = b"go.opentelemetry.io/obi";
+const INTERNAL_SCOPE: &[u8] = b"obi_internal";
 
 /// Whether sums count from the beginning of a series or from the last export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +46,13 @@ pub(crate) struct MetricsEncoder {
     shared: Shared,
     views: Vec<View>,
     levels: Levels,
+    /// The agent's own.
+    internal: Option<Internal>,
     /// The levels of this collection that are still to be written.
     levels_left: Vec<Level>,
+    internal_left: Vec<Level>,
+    /// When the agent began to count, nanoseconds since 1970.
+    began_unix_ns: u64,
     temporality: Temporality,
     /// What is to be sent, sorted.
     order: Vec<Entry>,
@@ -103,7 +111,10 @@ impl MetricsEncoder {
             shared,
             views,
             levels,
+            internal: None,
             levels_left: Vec::new(),
+            internal_left: Vec::new(),
+            began_unix_ns: ClockOffset::now().unix_ns(ktime_now()),
             temporality,
             order: Vec::new(),
             written: 0,
@@ -116,6 +127,11 @@ impl MetricsEncoder {
         }
     }
 
+    /// The same, with the agent's own metrics.
+    pub(crate) fn with_internal(self, internal: Option<Internal>) -> Self {
+        Self { internal, ..self }
+    }
+
     /// The same, of differences.
     #[cfg(test)]
     pub(crate) fn delta(self) -> Self {
@@ -126,7 +142,9 @@ impl MetricsEncoder {
     pub(crate) fn collect(&mut self) {
         self.order.clear();
         self.before = self.now;
-        (self.written, self.now, self.levels_left) = (0, ktime_now(), self.levels.read());
+        (self.written, self.now) = (0, ktime_now());
+        self.levels_left = self.levels.read();
+        self.internal_left = self.internal.as_ref().map(Internal::read).unwrap_or_default();
         self.unix_ns = ClockOffset::now().unix_ns(self.now);
         let mut store = self.shared.lock();
         store.purge(self.now);
@@ -152,8 +170,19 @@ impl MetricsEncoder {
         out.clear();
         self.sending.clear();
         let mut points = 0;
-        while out.len() < REQUEST_BYTES && !self.levels_left.is_empty() {
-            points += self.write_levels(out);
+        let times = [self.began_unix_ns, self.unix_ns];
+        while out.len() < REQUEST_BYTES
+            && let Some(part) = part_of(&mut self.levels_left)
+        {
+            points += part.len() as u64;
+            levels::write(out, &[], SCOPE, &part, times);
+        }
+        while out.len() < REQUEST_BYTES
+            && let Some(internal) = &self.internal
+            && let Some(part) = part_of(&mut self.internal_left)
+        {
+            points += part.len() as u64;
+            levels::write(out, &internal.identity, INTERNAL_SCOPE, &part, times);
         }
         while out.len() < REQUEST_BYTES
             && let Some(Entry { service, .. }) = self.order.get(self.written).copied()
@@ -172,38 +201,6 @@ impl MetricsEncoder {
         self.sent.extend(self.sending.drain(..));
     }
 
-    /// Appends what is known without spans: it has no resource.
-    fn write_levels(&mut self, out: &mut Vec<u8>) -> u64 {
-        let part = PART.min(self.levels_left.len());
-        let levels: Vec<Level> = self.levels_left.drain(..part).collect();
-        let whole = wire::begin(out, 1);
-        wire::bytes(out, 1, b"");
-        let scope = begin_scope(out);
-        for of_metric in levels.chunk_by(|a, b| a.metric.otel == b.metric.otel) {
-            let Some(metric) = of_metric.first().map(|level| level.metric) else { continue };
-            let field = wire::begin(out, 2);
-            write_head(out, metric);
-            let gauge = metric.instrument == Kind::Gauge;
-            let data = wire::begin(out, if gauge { 5 } else { 7 });
-            for level in of_metric {
-                let point = wire::begin(out, 1);
-                wire::fixed64(out, 3, self.unix_ns);
-                wire::fixed64(out, 6, level.value);
-                level.labels.iter().for_each(|(key, value)| write_key_value(out, 7, key, value));
-                wire::end(out, point);
-            }
-            if !gauge {
-                wire::number(out, 2, Temporality::Cumulative.number(metric.instrument));
-            }
-            wire::end(out, data);
-            wire::end(out, field);
-        }
-        wire::end(out, scope);
-        wire::bytes(out, 3, SCHEMA);
-        wire::end(out, whole);
-        levels.len() as u64
-    }
-
     /// Appends what there is of one service, from `at` in the order up to where it is written.
     fn write_service(&mut self, out: &mut Vec<u8>, service: u32, at: usize) -> u64 {
         let Self { shared, views, order, sent, sending, .. } = self;
@@ -216,7 +213,7 @@ impl MetricsEncoder {
             write_key_value(out, 1, key, value);
         }
         wire::end(out, attributes);
-        let scope = begin_scope(out);
+        let scope = begin_scope(out, SCOPE);
         let mut writer = Writer {
             store: &store,
             service: who,
@@ -386,10 +383,7 @@ impl Writer<'_> {
 
     fn write_labels(&self, out: &mut Vec<u8>, field: u8, point: &Point<'_>) {
         if point.series.overflow {
-            let key_value = wire::begin(out, field);
-            wire::bytes(out, 1, b"otel.metric.overflow");
-            wire::bytes(out, 2, &[2 << 3, 1]);
-            wire::end(out, key_value);
+            write_overflow(out, field);
             return;
         }
         let mut values = unpack(&point.series.key);
@@ -409,9 +403,15 @@ impl Writer<'_> {
     }
 }
 
+/// Takes some of the levels that are left.
+fn part_of(left: &mut Vec<Level>) -> Option<Vec<Level>> {
+    let part = PART.min(left.len());
+    (part > 0).then(|| left.drain(..part).collect())
+}
+
 impl Temporality {
     /// As the protocol has it; what also shrinks always counts from the beginning.
-    fn number(self, of: Kind) -> u64 {
+    pub(super) fn number(self, of: Kind) -> u64 {
         match (self, of) {
             (Self::Delta, Kind::Counter | Kind::Histogram) => 1,
             _ => 2,
@@ -419,15 +419,23 @@ impl Temporality {
     }
 }
 
-fn begin_scope(out: &mut Vec<u8>) -> usize {
+pub(super) fn begin_scope(out: &mut Vec<u8>, name: &[u8]) -> usize {
     let scope = wire::begin(out, 2);
-    wire::delimited(out, 1, wire::delimited_len(SCOPE.len()));
-    wire::bytes(out, 1, SCOPE);
+    wire::delimited(out, 1, wire::delimited_len(name.len()));
+    wire::bytes(out, 1, name);
     scope
 }
 
+/// Says that a series is of what is beyond a limit.
+pub(super) fn write_overflow(out: &mut Vec<u8>, field: u8) {
+    let key_value = wire::begin(out, field);
+    wire::bytes(out, 1, b"otel.metric.overflow");
+    wire::bytes(out, 2, &[2 << 3, 1]);
+    wire::end(out, key_value);
+}
+
 /// Name, meaning and unit of a `Metric`.
-fn write_head(out: &mut Vec<u8>, metric: &Metric) {
+pub(super) fn write_head(out: &mut Vec<u8>, metric: &Metric) {
     wire::bytes(out, 1, metric.otel.as_bytes());
     wire::bytes(out, 2, metric.help.as_bytes());
     if !metric.unit.is_empty() {
@@ -471,13 +479,19 @@ fn write_summary(out: &mut Vec<u8>, point: &Point<'_>, (min, max): (u8, u8)) {
 
 fn write_explicit(out: &mut Vec<u8>, point: &Point<'_>, limits: &[u64]) {
     let counts = point.instrument.shape.buckets(point.cells);
+    let limit = |limit: &u64| point.instrument.of_sum(u128::from(*limit));
+    write_buckets(out, counts, limits.iter().map(limit));
+}
+
+pub(super) fn write_buckets(
+    out: &mut Vec<u8>,
+    counts: &[u64],
+    limits: impl ExactSizeIterator<Item = f64>,
+) {
     wire::delimited(out, 6, counts.len() * 8);
     counts.iter().for_each(|count| out.extend_from_slice(&count.to_le_bytes()));
     wire::delimited(out, 7, limits.len() * 8);
-    for limit in limits {
-        let limit = point.instrument.of_sum(u128::from(*limit));
-        out.extend_from_slice(&limit.to_bits().to_le_bytes());
-    }
+    limits.for_each(|limit| out.extend_from_slice(&limit.to_bits().to_le_bytes()));
 }
 
 fn write_exponential(out: &mut Vec<u8>, point: &Point<'_>) {

@@ -8,6 +8,7 @@ pub mod encode;
 mod grpc;
 mod http;
 mod keys;
+mod levels;
 mod metrics;
 mod push;
 mod resource;

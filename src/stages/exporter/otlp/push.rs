@@ -1,5 +1,6 @@
 //! Metrics: collected from time to time, and sent as often as the receiver needs to take them.
 
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::delivery::{Delivered, Delivery, Waits};
 use super::metrics::MetricsEncoder;
 use crate::config::{BackoffConfig, MetricsPush};
 use crate::model::time::instant_now;
+use crate::telemetry::Counters;
 
 /// Sends metrics from a thread of its own.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ impl Pusher {
     pub(in crate::stages::exporter) fn start(
         config: &MetricsPush,
         encoder: MetricsEncoder,
+        counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
         // What is not taken until the next time is part of what is sent then.
         let backoff = BackoffConfig {
@@ -35,7 +38,7 @@ impl Pusher {
             max: Duration::from_secs(10),
             max_elapsed: config.timeout,
         };
-        let delivery = Delivery::new(&config.endpoint, Signal::Metrics, backoff)?;
+        let delivery = Delivery::new(&config.endpoint, Signal::Metrics, backoff, counters)?;
         let (stop, stopped) = bounded(1);
         let interval = config.interval;
         let thread = Builder::new()

@@ -1,5 +1,6 @@
 //! Spans: batches of the queue as requests, each accounted for.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::delivery::{Delivered, Delivery, Waits};
 use super::encode::Encoder;
 use crate::config::{BatchConfig, TracesConfig};
 use crate::stages::exporter::queue::{DropReason, Slice, SpanQueue, Want};
+use crate::telemetry::Counters;
 
 /// Memory of a request that is kept for the next one.
 const BODY_KEPT_BYTES: usize = 8 << 20;
@@ -39,9 +41,10 @@ impl SpanExporter {
     pub(in crate::stages::exporter) fn new(
         config: &TracesConfig,
         makes_span_metrics: bool,
+        counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            delivery: Delivery::new(&config.endpoint, Signal::Traces, config.backoff)?,
+            delivery: Delivery::new(&config.endpoint, Signal::Traces, config.backoff, counters)?,
             batch: config.batch,
             encoder: Encoder::new(config.sampler).with_span_metrics(makes_span_metrics),
         })

@@ -13,6 +13,7 @@ use super::text::{self, Format, Seen};
 use crate::config::ExemplarFilter;
 use crate::model::time::ktime_now;
 use crate::stages::exporter::aggregate::{Label, Shared, View};
+use crate::stages::exporter::internal::Internal;
 use crate::stages::exporter::levels::Levels;
 
 /// Series that are written without letting the store go.
@@ -20,9 +21,18 @@ const TURN: usize = 64;
 /// Bytes of a piece, about.
 const PIECE: usize = 64 << 10;
 
-/// What a scrape sees: the store, and what of it.
+/// What a scrape sees.
+#[derive(Debug, Default)]
+pub(in crate::stages::exporter) struct Source {
+    /// Series of spans.
+    pub(in crate::stages::exporter) store: Option<StoreSource>,
+    /// The agent's own metrics.
+    pub(in crate::stages::exporter) internal: Option<Internal>,
+}
+
+/// The store, and what of it is seen.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(in crate::stages::exporter) struct StoreSource {
     shared: Shared,
     views: Vec<Shown>,
     levels: Levels,
@@ -37,8 +47,8 @@ struct Shown {
     labels: Vec<(String, Label)>,
 }
 
-impl Source {
-    pub(super) fn new(
+impl StoreSource {
+    pub(in crate::stages::exporter) fn new(
         shared: Shared,
         views: Vec<View>,
         levels: Levels,
@@ -75,7 +85,9 @@ struct At {
 
 impl Exposition {
     pub(super) fn new(source: Arc<Source>, format: Format) -> Self {
-        source.shared.lock().purge(ktime_now());
+        if let Some(store) = &source.store {
+            store.shared.lock().purge(ktime_now());
+        }
         Self { source, format, at: Some(At::default()), labels: Vec::new(), seen: Vec::new() }
     }
 
@@ -84,7 +96,8 @@ impl Exposition {
         let mut at = self.at.take()?;
         let mut out = Vec::with_capacity(PIECE + PIECE / 4);
         while out.len() < PIECE {
-            let Some(shown) = self.source.views.get(at.view) else {
+            let views = self.source.store.as_ref().map_or(&[][..], |store| &store.views);
+            let Some(shown) = views.get(at.view) else {
                 self.levels(&mut out);
                 out.extend_from_slice(self.format.end());
                 return Some(out);
@@ -103,18 +116,21 @@ impl Exposition {
 
     /// Writes what is known without spans.
     fn levels(&mut self, out: &mut Vec<u8>) {
-        let levels = self.source.levels.read();
+        let Source { store, internal } = &*self.source;
+        let mut levels = store.as_ref().map(|store| store.levels.read()).unwrap_or_default();
+        levels.extend(internal.iter().flat_map(Internal::read));
         for of_metric in levels.chunk_by(|a, b| a.metric.prometheus == b.metric.prometheus) {
             if let Some(first) = of_metric.first() {
                 text::head(out, self.format, first.metric);
             }
-            of_metric.iter().for_each(|level| text::level(out, level));
+            of_metric.iter().for_each(|level| text::level(out, self.format, level));
         }
     }
 
     /// Writes some series of one instrument. `true` = these were the last.
     fn turn(&mut self, out: &mut Vec<u8>, at: &mut At, n: usize) -> bool {
         let Self { source, format, labels, seen, .. } = self;
+        let Some(source) = &source.store else { return true };
         let Some(shown) = source.views.get(at.view) else { return true };
         let store = source.shared.lock();
         let Some(table) = store.table(shown.table) else { return true };

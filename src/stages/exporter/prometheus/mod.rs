@@ -21,10 +21,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 use tracing::debug;
 
+#[cfg(test)]
 use super::aggregate::{Shared, View};
+use super::internal::Scrapes;
+#[cfg(test)]
 use super::levels::Levels;
-use crate::config::PrometheusConfig;
-use exposition::{Exposition, Source};
+use exposition::Exposition;
+pub(super) use exposition::{Source, StoreSource};
 pub(super) use text::Format;
 
 /// Connections at the same time; one more waits to be accepted.
@@ -34,23 +37,18 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(130);
 
 /// The endpoint. Stops when dropped.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Endpoint {
-    /// Listens, and answers from a thread of its own.
+    /// Listens on `port`, which the setting `key` names, and answers from a thread of its own.
     ///
     /// # Errors
     /// When the port cannot be had.
-    pub(crate) fn start(
-        config: &PrometheusConfig,
-        shared: Shared,
-        views: Vec<View>,
-        levels: Levels,
-    ) -> anyhow::Result<Self> {
-        let listener = listen(config.port)?;
+    pub(super) fn start(port: u16, key: &str, pages: Vec<Page>) -> anyhow::Result<Self> {
+        let listener = listen(port, key)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -59,8 +57,7 @@ impl Endpoint {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener).context("watch the Prometheus port")?
         };
-        let source = Arc::new(Source::new(shared, views, levels, config.output.exemplars));
-        let site = Arc::new(Site { path: config.path.clone(), source });
+        let site = Arc::new(Site { pages });
         let (stop, stopped) = oneshot::channel();
         let thread = Builder::new()
             .name("exporter.prom".to_owned())
@@ -81,21 +78,29 @@ impl Drop for Endpoint {
 }
 
 /// On every address; where there is no IPv6, on every IPv4 address.
-fn listen(port: u16) -> anyhow::Result<TcpListener> {
+fn listen(port: u16, key: &str) -> anyhow::Result<TcpListener> {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let listener = TcpListener::bind(any).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
     let listener = listener.with_context(|| {
-        format!("prometheus_export.port: TCP port {port} cannot be listened on; choose another one")
+        format!("{key}: TCP port {port} cannot be listened on; choose another one")
     })?;
     listener.set_nonblocking(true).context("make the Prometheus port non-blocking")?;
     Ok(listener)
 }
 
-/// What is served.
+/// What is served on one port.
 #[derive(Debug)]
 struct Site {
-    path: String,
-    source: Arc<Source>,
+    pages: Vec<Page>,
+}
+
+/// What is served under one path.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Its path and port, and how often it was asked for.
+    pub(super) scrapes: Arc<Scrapes>,
+    /// What is on it.
+    pub(super) source: Arc<Source>,
 }
 
 async fn serve(
@@ -146,18 +151,20 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Result<Response<Answer>, 
         *response.status_mut() = status;
         response
     };
-    if request.uri().path() != site.path {
+    let path = request.uri().path();
+    let Some(page) = site.pages.iter().find(|page| page.scrapes.path == path) else {
         return Ok(simple(StatusCode::NOT_FOUND, "no such page\n"));
-    }
+    };
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = simple(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(response);
     }
+    page.scrapes.count();
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = Format::accepted(accept.unwrap_or_default());
     let mut response =
-        Response::new(Exposition::new(Arc::clone(&site.source), format).boxed_unsync());
+        Response::new(Exposition::new(Arc::clone(&page.source), format).boxed_unsync());
     let content_type = HeaderValue::from_static(format.content_type());
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(response)
@@ -166,8 +173,9 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Result<Response<Answer>, 
 /// What a scrape reads, as one text.
 #[cfg(test)]
 pub(super) fn scraped(shared: Shared, views: Vec<View>, levels: Levels, format: Format) -> String {
-    let source =
-        Arc::new(Source::new(shared, views, levels, crate::config::ExemplarFilter::TraceBased));
+    let exemplars = crate::config::ExemplarFilter::TraceBased;
+    let store = Some(StoreSource::new(shared, views, levels, exemplars));
+    let source = Arc::new(Source { store, internal: None });
     let mut exposition = Exposition::new(source, format);
     let mut all = Vec::new();
     while let Some(piece) = exposition.piece() {

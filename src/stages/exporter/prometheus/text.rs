@@ -10,7 +10,7 @@ use crate::semconv::metrics::{Instrument as Kind, Metric};
 use crate::stages::exporter::aggregate::{
     Exemplar, Instrument, Label, Packed, Series, Shape, unpack,
 };
-use crate::stages::exporter::levels::Level;
+use crate::stages::exporter::levels::{Amount, Histogram, Level};
 
 /// One of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,21 +170,41 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Writes the line of a level.
-pub(super) fn level(out: &mut Vec<u8>, level: &Level) {
-    out.extend_from_slice(level.metric.prometheus.as_bytes());
-    let mut between = b'{';
+/// Writes the lines of a level.
+pub(super) fn level(out: &mut Vec<u8>, format: Format, level: &Level) {
+    let name = level.metric.prometheus;
+    let mut labels = Vec::new();
     for (name, value) in &level.labels {
-        out.push(std::mem::replace(&mut between, b','));
-        put(out, format_args!("{name}=\""));
-        escape(out, value);
-        out.push(b'"');
+        put(&mut labels, format_args!("{name}=\""));
+        escape(&mut labels, value);
+        labels.extend_from_slice(b"\",");
     }
-    if !level.labels.is_empty() {
-        out.push(b'}');
+    labels.pop();
+    match &level.value {
+        Amount::Int(n) => {
+            line(out, name, "", &labels, None);
+            put(out, format_args!("{n}\n"));
+        }
+        Amount::Float(n) => {
+            line(out, name, "", &labels, None);
+            number(out, *n, Format::Text);
+            out.push(b'\n');
+        }
+        Amount::Histogram(Histogram { limits, counts, sum }) => {
+            let mut cumulative = 0;
+            for (n, count) in counts.iter().enumerate() {
+                cumulative += count;
+                let limit = limits.get(n).copied().unwrap_or(f64::INFINITY);
+                line(out, name, "_bucket", &labels, Some((limit, format)));
+                put(out, format_args!("{cumulative}\n"));
+            }
+            line(out, name, "_sum", &labels, None);
+            number(out, *sum, Format::Text);
+            out.push(b'\n');
+            line(out, name, "_count", &labels, None);
+            put(out, format_args!("{cumulative}\n"));
+        }
     }
-    out.push(b' ');
-    put(out, format_args!("{}\n", level.value));
 }
 
 /// Writes a line up to its value.
