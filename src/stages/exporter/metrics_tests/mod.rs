@@ -1,5 +1,6 @@
 //! One aggregator, two encoders: what Prometheus reads is what is sent over OTLP.
 
+mod contract;
 mod internal;
 mod rules;
 
@@ -74,6 +75,7 @@ struct Both {
     views: Vec<super::aggregate::View>,
     config: MetricsConfig,
     output: MetricsOutput,
+    living: Living,
 }
 
 impl Both {
@@ -92,7 +94,14 @@ impl Both {
             Temporality::Cumulative,
             ExemplarFilter::TraceBased,
         );
-        Self { shared, otlp, views, config: config.clone(), output: prometheus.clone() }
+        Self {
+            shared,
+            otlp,
+            views,
+            config: config.clone(),
+            output: prometheus.clone(),
+            living: Living::default(),
+        }
     }
 
     fn record(&self, batch: SpanBatch) {
@@ -101,7 +110,7 @@ impl Both {
     }
 
     fn text(&self, format: Format) -> String {
-        let levels = Levels::new(Living::default(), Way::Prometheus, &self.config, &self.output);
+        let levels = Levels::new(self.living.clone(), Way::Prometheus, &self.config, &self.output);
         scraped(self.shared.clone(), self.views.clone(), levels, format)
     }
 

@@ -132,6 +132,12 @@ impl MetricsEncoder {
         Self { internal, ..self }
     }
 
+    /// The same, with other levels.
+    #[cfg(test)]
+    pub(crate) fn with_levels(self, levels: Levels) -> Self {
+        Self { levels, ..self }
+    }
+
     /// The same, of differences.
     #[cfg(test)]
     pub(crate) fn delta(self) -> Self {
