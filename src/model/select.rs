@@ -1,4 +1,5 @@
-//! Which attributes a metric has: the user's choice among those that it knows (`attributes.select`).
+//! Which attributes there are: the user's choice among those that a metric, a span or a resource knows
+//! (`attributes.select`).
 
 use super::selector::Pattern;
 
@@ -6,6 +7,22 @@ use super::selector::Pattern;
 #[derive(Clone, Debug, Default)]
 pub struct AttributeSelect {
     sections: Vec<Section>,
+    resource: ResourceSelect,
+}
+
+/// Which attributes a resource has: all but these.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceSelect {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+impl ResourceSelect {
+    /// Whether it has the attribute `name`, if somebody knows it.
+    pub fn has(&self, name: &str) -> bool {
+        !any_matches(&self.exclude, name)
+            && (self.include.is_empty() || any_matches(&self.include, name))
+    }
 }
 
 /// What one section says.
@@ -23,7 +40,20 @@ impl AttributeSelect {
     /// The sections in the order in which they apply: that of their keys as text.
     pub fn new(mut sections: Vec<(String, Section)>) -> Self {
         sections.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self { sections: sections.into_iter().map(|(_, section)| section).collect() }
+        let of_resource = sections.iter().find(|(key, _)| key == "resource");
+        let resource = of_resource.map(|(_, Section { include, exclude, .. })| ResourceSelect {
+            include: include.clone(),
+            exclude: exclude.clone(),
+        });
+        Self {
+            sections: sections.into_iter().map(|(_, section)| section).collect(),
+            resource: resource.unwrap_or_default(),
+        }
+    }
+
+    /// The choice for resources: that of the section `resource`, whatever other sections match.
+    pub fn resource(&self) -> &ResourceSelect {
+        &self.resource
     }
 
     /// The attributes of the metric `name`, sorted: of `default` and `optional`, which are all that
@@ -123,6 +153,19 @@ mod tests {
         assert_eq!(chosen(&[(METRIC, &["url.path"], &[]), general]), ["server.port", "url.path"]);
         let general: (&str, &[&str], &[&str]) = ("*", &["url.path"], &[]);
         assert_eq!(chosen(&[(METRIC, &[], &["nothing"]), general]), ["url.path"]);
+    }
+
+    #[test]
+    fn a_resource_loses_what_is_excluded_or_not_included_by_its_own_section_alone() {
+        let has = |sections: &[(&str, &[&str], &[&str])]| {
+            let select = select(sections);
+            ["host.id", "host.name", "service.name"].map(|name| select.resource().has(name))
+        };
+        assert_eq!(has(&[]), [true; 3]);
+        assert_eq!(has(&[("*", &["nothing"], &["host_id"])]), [true; 3]);
+        assert_eq!(has(&[("resource", &[], &["host.*"])]), [false, false, true]);
+        assert_eq!(has(&[("resource", &["host*"], &["host.id"])]), [false, true, false]);
+        assert_eq!(has(&[("resource", &["*"], &["service.name"])]), [true, true, false]);
     }
 
     #[test]

@@ -177,6 +177,10 @@ impl SpanFamily {
         }
     }
 
+    /// Attributes of spans that the section `traces` of `attributes.select` decides about, and that are
+    /// there unless it says otherwise.
+    pub const CHOSEN_BY_DEFAULT: &'static [&'static str] = &["url.query"];
+
     /// Attributes of the OTLP span, in order.
     pub fn exported(self) -> &'static [(AttrKey, Presence)] {
         use Presence::{Always, IfKnown};

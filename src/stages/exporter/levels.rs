@@ -8,6 +8,7 @@ use super::aggregate::Way;
 use super::otlp::resource_of;
 use crate::config::{MetricsConfig, MetricsOutput};
 use crate::model::living::Living;
+use crate::model::select::ResourceSelect;
 use crate::model::service::Service;
 use crate::semconv::metrics::{
     BUILD_INFO, Feature, Metric, TARGET_INFO, TRACES_HOST_INFO, TRACES_TARGET_INFO,
@@ -55,6 +56,7 @@ pub(super) struct Levels {
     way: Way,
     features: BTreeSet<Feature>,
     build_info: bool,
+    resource: ResourceSelect,
 }
 
 impl Levels {
@@ -69,7 +71,13 @@ impl Levels {
             way,
             features: config.features.iter().copied().collect(),
             build_info: output.build_info,
+            resource: config.select.resource().clone(),
         }
+    }
+
+    /// Which attributes resources have.
+    pub(super) fn resource(&self) -> &ResourceSelect {
+        &self.resource
     }
 
     /// What holds now, metric by metric.
@@ -112,11 +120,11 @@ impl Levels {
 
     fn target_info(&self, service: &Service) -> Level {
         let labels = match self.way {
-            Way::Prometheus => prometheus_labels(service),
+            Way::Prometheus => prometheus_labels(service, &self.resource),
             Way::Otlp => {
                 let identity = [("instance", service.instance_id.clone()), ("job", service.job())];
                 let identity = identity.map(|(key, value)| (key.to_owned(), value));
-                identity.into_iter().chain(owned(resource_of(service))).collect()
+                identity.into_iter().chain(owned(resource_of(service, &self.resource))).collect()
             }
         };
         level(&TARGET_INFO, labels)
@@ -124,9 +132,9 @@ impl Levels {
 
     fn traces_target_info(&self, service: &Service) -> Level {
         let labels = match self.way {
-            Way::Prometheus => prometheus_labels(service),
+            Way::Prometheus => prometheus_labels(service, &self.resource),
             Way::Otlp => {
-                let mut labels = owned(resource_of(service));
+                let mut labels = owned(resource_of(service, &self.resource));
                 labels.retain(|(key, _)| key != "host.name");
                 labels.push(("source".to_owned(), "obi".to_owned()));
                 if service.namespace.is_empty() {
@@ -159,9 +167,9 @@ fn owned(attributes: Vec<(&str, &str)>) -> Vec<(String, String)> {
     attributes.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// The labels of both target metrics, whose set is fixed.
-fn prometheus_labels(service: &Service) -> Vec<(String, String)> {
-    let attributes = resource_of(service);
+/// The labels of both target metrics, whose set is fixed but for those that the user does not want.
+fn prometheus_labels(service: &Service, select: &ResourceSelect) -> Vec<(String, String)> {
+    let attributes = resource_of(service, select);
     let of = |label: &&str| {
         let key = label.replace('_', ".");
         let value = match *label {
@@ -175,7 +183,8 @@ fn prometheus_labels(service: &Service) -> Vec<(String, String)> {
         };
         ((*label).to_owned(), value)
     };
-    TARGET_INFO.labels.unwrap_or_default().iter().map(of).collect()
+    let is_left = |label: &&&str| select.has(label);
+    TARGET_INFO.labels.unwrap_or_default().iter().filter(is_left).map(of).collect()
 }
 
 /// The processor, as Go names it.

@@ -84,7 +84,7 @@ pub fn spawn(config: &Config, stdout: File, around: &Surroundings) -> anyhow::Re
     let spares = &around.spares;
     let otlp = config.traces.as_ref().map(|traces| {
         let counters = Arc::clone(&around.counters);
-        SpanExporter::new(traces, config.metrics.makes_span_metrics(), counters)
+        SpanExporter::new(traces, &config.metrics, counters)
             .map(|exporter| (exporter, traces.batch.queue_size))
     });
     let mut exporters = Vec::new();

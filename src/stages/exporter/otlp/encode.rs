@@ -11,15 +11,18 @@ use super::resource::Resources;
 use super::wire::{self, Room};
 use crate::model::batch::SpanBatch;
 use crate::model::sampler::Sampler;
+use crate::model::select::AttributeSelect;
 use crate::model::span::{SpanHead, SpanStatus};
-use crate::semconv::{Presence, SpanKind};
+use crate::semconv::{AttrKey, Presence, SpanFamily, SpanKind};
 use crate::stages::exporter::queue::Slice;
 use crate::stages::exporter::values::{Value, Values};
 
 /// The encoder of one exporter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     resources: Resources,
+    /// The attributes of each family's spans.
+    exported: Vec<Vec<(AttrKey, Presence)>>,
     sampler: Sampler,
     /// Whether spans say that nobody else is to make span metrics of them.
     skip_span_metrics: bool,
@@ -29,16 +32,33 @@ pub struct Encoder {
     slots: Vec<(u32, Sampler)>,
 }
 
-impl Encoder {
-    /// An encoder of the traces that `sampler` takes; a service may have one of its own.
-    pub fn new(sampler: Sampler) -> Self {
-        Self { sampler, ..Self::default() }
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new(Sampler::default(), &AttributeSelect::default(), false)
     }
+}
 
-    /// Says on every span, and on every resource, that its span metrics are made already (`span.metrics.skip`),
-    /// if `so`.
-    pub fn with_span_metrics(self, so: bool) -> Self {
-        Self { skip_span_metrics: so, resources: Resources::new(so), ..self }
+impl Encoder {
+    /// An encoder of the traces that `sampler` takes, with the attributes that `select` leaves; a service may
+    /// have a sampler of its own. If `skip_span_metrics`, every span, and every resource, says that its span
+    /// metrics are made already (`span.metrics.skip`).
+    pub fn new(sampler: Sampler, select: &AttributeSelect, skip_span_metrics: bool) -> Self {
+        let chosen = select.choose("traces", SpanFamily::CHOSEN_BY_DEFAULT, &[]);
+        let left_out = |name: &&str| !chosen.contains(name);
+        let left_out: Vec<&str> =
+            SpanFamily::CHOSEN_BY_DEFAULT.iter().copied().filter(left_out).collect();
+        let attributes = |family: &SpanFamily| {
+            let all = family.exported().iter().copied();
+            all.filter(|(key, _)| !left_out.contains(&key.name())).collect()
+        };
+        Self {
+            resources: Resources::new(select.resource().clone(), skip_span_metrics),
+            exported: SpanFamily::ALL.iter().map(attributes).collect(),
+            sampler,
+            skip_span_metrics,
+            order: Vec::new(),
+            slots: Vec::new(),
+        }
     }
 
     /// Replaces `out` by the request that holds the spans of `slices` whose traces are sampled; gives
@@ -53,7 +73,9 @@ impl Encoder {
             for (_, slice, span) in group {
                 let Some(slice) = slices.get(*slice as usize) else { continue };
                 if let Some(span) = slice.batch.spans.get(*span as usize) {
-                    write_scope(out, &slice.batch, span, self.skip_span_metrics);
+                    let exported = self.exported.get(span.family as usize);
+                    let exported = exported.map_or(&[][..], Vec::as_slice);
+                    write_scope(out, &slice.batch, span, exported, self.skip_span_metrics);
                 }
             }
             wire::end(out, resource_spans);
@@ -91,9 +113,14 @@ const FIXED_BYTES: usize = 160 + 1 + SKIP_SPAN_METRICS.len();
 pub(super) const SKIP_SPAN_METRICS: [u8; 24] = *b"\x17\x0a\x11span.metrics.skip\x12\x02\x10\x01";
 
 /// Appends the span in a scope of its own.
-fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead, skip: bool) {
+fn write_scope(
+    out: &mut Vec<u8>,
+    batch: &SpanBatch,
+    span: &SpanHead,
+    exported: &[(AttrKey, Presence)],
+    skip: bool,
+) {
     let values = Values::of(batch, span);
-    let exported = span.family.exported();
     // The name repeats texts.
     let attributes = exported.len().saturating_mul(keys::ROOM);
     let most = FIXED_BYTES.saturating_add(attributes).saturating_add(values.text_bytes * 2);
@@ -101,7 +128,7 @@ fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead, skip: bool
         let scope_spans = room.begin(2);
         room.put_all([0x0a, 0]);
         let whole = room.begin(2);
-        write_span(room, batch, span, &values);
+        write_span(room, batch, span, &values, exported);
         if skip {
             room.put_all([9 << 3 | 2]);
             room.put_all(SKIP_SPAN_METRICS);
@@ -111,7 +138,13 @@ fn write_scope(out: &mut Vec<u8>, batch: &SpanBatch, span: &SpanHead, skip: bool
     });
 }
 
-fn write_span(out: &mut Room<'_>, batch: &SpanBatch, span: &SpanHead, values: &Values<'_>) {
+fn write_span(
+    out: &mut Room<'_>,
+    batch: &SpanBatch,
+    span: &SpanHead,
+    values: &Values<'_>,
+    exported: &[(AttrKey, Presence)],
+) {
     let times = &span.times;
     let first = times.request_start.min(times.start);
     out.put_all([1 << 3 | 2, 16]);
@@ -128,7 +161,7 @@ fn write_span(out: &mut Room<'_>, batch: &SpanBatch, span: &SpanHead, values: &V
     out.put_all(batch.clock.unix_ns(first).to_le_bytes());
     out.put_all([8 << 3 | 1]);
     out.put_all(batch.clock.unix_ns(times.end).to_le_bytes());
-    for (key, presence) in span.family.exported() {
+    for (key, presence) in exported {
         match values.get(*key) {
             Some(Value::Text(b"")) | None if *presence == Presence::IfKnown => {}
             Some(Value::Text(text)) => keys::text(out, *key, text),

@@ -215,7 +215,7 @@ impl MetricsEncoder {
         let begin = out.len();
         let whole = wire::begin(out, 1);
         let attributes = wire::begin(out, 1);
-        for (key, value) in resource::attributes(who) {
+        for (key, value) in resource::attributes(who, self.levels.resource()) {
             write_key_value(out, 1, key, value);
         }
         wire::end(out, attributes);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::encode::{SKIP_SPAN_METRICS, write_key_value};
+use crate::model::select::ResourceSelect;
 use crate::model::service::Service;
 
 /// Encoded `Resource` messages by service, found by the service's content.
@@ -14,6 +15,7 @@ pub(super) struct Resources {
     /// Slots by hash of the service.
     slots: HashTable<u32>,
     entries: Vec<(Arc<Service>, Vec<u8>)>,
+    select: ResourceSelect,
     skip_span_metrics: bool,
     hasher: DefaultHashBuilder,
 }
@@ -24,9 +26,10 @@ impl Resources {
     /// The slot of a span without a service: the empty resource.
     pub(super) const NONE: u32 = u32::MAX;
 
-    /// Resources that say, if `skip_span_metrics`, that span metrics are made already.
-    pub(super) fn new(skip_span_metrics: bool) -> Self {
-        Self { skip_span_metrics, ..Self::default() }
+    /// Resources with the attributes that `select` leaves, which say, if `skip_span_metrics`, that span
+    /// metrics are made already.
+    pub(super) fn new(select: ResourceSelect, skip_span_metrics: bool) -> Self {
+        Self { select, skip_span_metrics, ..Self::default() }
     }
 
     /// Forgets everything when there are too many; slots are valid until the next call.
@@ -39,14 +42,14 @@ impl Resources {
 
     /// The slot of `service`, encoded now if it was not yet.
     pub(super) fn slot_of(&mut self, service: &Arc<Service>) -> u32 {
-        let Self { slots, entries, hasher, skip_span_metrics } = self;
+        let Self { slots, entries, hasher, select, skip_span_metrics } = self;
         let hash = hash_of(hasher, service);
         let known = |slot: &u32| entries.get(*slot as usize).is_some_and(|(s, _)| s == service);
         if let Some(slot) = slots.find(hash, known) {
             return *slot;
         }
         let slot = u32::try_from(entries.len()).unwrap_or(Self::NONE);
-        entries.push((Arc::clone(service), encode(service, *skip_span_metrics)));
+        entries.push((Arc::clone(service), encode(service, select, *skip_span_metrics)));
         slots.insert_unique(hash, slot, |slot| {
             entries.get(*slot as usize).map_or(0, |(service, _)| hash_of(hasher, service))
         });
@@ -64,8 +67,8 @@ fn hash_of(hasher: &DefaultHashBuilder, service: &Service) -> u64 {
 }
 
 /// The resource of spans: the scope's name stands there too, and cannot be overridden.
-fn encode(service: &Service, skip_span_metrics: bool) -> Vec<u8> {
-    let mut attrs = attributes(service);
+fn encode(service: &Service, select: &ResourceSelect, skip_span_metrics: bool) -> Vec<u8> {
+    let mut attrs = attributes(service, select);
     attrs.retain(|(key, _)| *key != "otel.scope.name");
     let mut out = Vec::new();
     for (key, value) in attrs {
@@ -79,8 +82,12 @@ fn encode(service: &Service, skip_span_metrics: bool) -> Vec<u8> {
     out
 }
 
-/// All attributes in the contract's order. A key keeps its first place and gets its last value.
-pub(in crate::stages::exporter) fn attributes(service: &Service) -> Vec<(&str, &str)> {
+/// The attributes that `select` leaves, in the contract's order. A key keeps its first place and gets its
+/// last value.
+pub(in crate::stages::exporter) fn attributes<'a>(
+    service: &'a Service,
+    select: &ResourceSelect,
+) -> Vec<(&'a str, &'a str)> {
     let mut attrs: Vec<(&str, &str)> = vec![
         ("service.name", &service.name),
         ("telemetry.sdk.language", service.language),
@@ -103,6 +110,7 @@ pub(in crate::stages::exporter) fn attributes(service: &Service) -> Vec<(&str, &
             None => attrs.push((key, value)),
         }
     }
+    attrs.retain(|(key, _)| select.has(key));
     attrs
 }
 

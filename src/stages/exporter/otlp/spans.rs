@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::client::Signal;
 use super::delivery::{Delivered, Delivery, Waits};
 use super::encode::Encoder;
-use crate::config::{BatchConfig, TracesConfig};
+use crate::config::{BatchConfig, MetricsConfig, TracesConfig};
 use crate::stages::exporter::queue::{DropReason, Slice, SpanQueue, Want};
 use crate::telemetry::Counters;
 
@@ -40,13 +40,13 @@ impl SpanExporter {
     /// When the endpoint, the headers or TLS cannot be used.
     pub(in crate::stages::exporter) fn new(
         config: &TracesConfig,
-        makes_span_metrics: bool,
+        metrics: &MetricsConfig,
         counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             delivery: Delivery::new(&config.endpoint, Signal::Traces, config.backoff, counters)?,
             batch: config.batch,
-            encoder: Encoder::new(config.sampler).with_span_metrics(makes_span_metrics),
+            encoder: Encoder::new(config.sampler, &metrics.select, metrics.makes_span_metrics()),
         })
     }
 

@@ -18,6 +18,8 @@ use crate::config::BackoffConfig;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::{KtimeNs, SpanId, TraceId};
 use crate::model::sampler::Sampler;
+use crate::model::select::{AttributeSelect, Section, comparable};
+use crate::model::selector::Pattern;
 use crate::model::service::Service;
 use crate::model::span::{SpanHead, SpanStatus};
 use crate::model::time::ClockOffset;
@@ -349,6 +351,10 @@ fn the_last_value_of_a_resource_attribute_wins_at_its_first_place() {
     assert_eq!(attributes.len(), 13);
 }
 
+fn sampling(sampler: Sampler) -> Encoder {
+    Encoder::new(sampler, &AttributeSelect::default(), false)
+}
+
 #[test]
 fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
     let none = Service { sampler: None, ..service(0) };
@@ -360,11 +366,11 @@ fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
     }
     let slices = [Slice { batch: Arc::new(batch), range: 0..3 }];
     let mut body = Vec::new();
-    assert_eq!(Encoder::new(Sampler::NEVER).encode(&slices, &mut body), 1);
+    assert_eq!(sampling(Sampler::NEVER).encode(&slices, &mut body), 1);
     let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
     let resource = read.resource_spans[0].resource.as_ref().unwrap();
     assert_eq!(resource.attributes[0], text("service.name", "service-1"));
-    assert_eq!(Encoder::new(Sampler::ALWAYS).encode(&slices, &mut body), 3);
+    assert_eq!(sampling(Sampler::ALWAYS).encode(&slices, &mut body), 3);
 }
 
 #[test]
@@ -423,7 +429,8 @@ fn spans_whose_span_metrics_are_made_say_so_on_themselves_and_on_their_resource(
     let slices = [Slice { batch: Arc::new(batch), range: 0..1 }];
     for so in [true, false] {
         let mut body = Vec::new();
-        Encoder::default().with_span_metrics(so).encode(&slices, &mut body);
+        Encoder::new(Sampler::default(), &AttributeSelect::default(), so)
+            .encode(&slices, &mut body);
         let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
         let spans = &read.resource_spans[0];
         let of_resource = &spans.resource.as_ref().unwrap().attributes;
@@ -434,4 +441,45 @@ fn spans_whose_span_metrics_are_made_say_so_on_themselves_and_on_their_resource(
         }
         assert_eq!(of_resource.last().unwrap().key, "otel.scope.name");
     }
+}
+
+#[test]
+fn spans_and_resources_have_only_the_attributes_that_the_user_wants() {
+    let keys = |sections: &[(&str, &[&str], &[&str])]| {
+        let patterns = |of: &[&str]| {
+            of.iter()
+                .map(|name| {
+                    let name = comparable(name);
+                    Pattern::new(name.clone(), move |other| other == name || name == "*")
+                })
+                .collect()
+        };
+        let section = |(key, include, exclude): &(&str, &[&str], &[&str])| {
+            let [include, exclude] = [include, exclude].map(|of| patterns(of));
+            let name = (*key).to_owned();
+            let metrics = Pattern::new(name.clone(), move |other| other == name);
+            ((*key).to_owned(), Section { metrics, include, exclude })
+        };
+        let select = AttributeSelect::new(sections.iter().map(section).collect());
+        let mut batch = SpanBatch { services: vec![Arc::new(service(0))], ..SpanBatch::default() };
+        let attrs = [(AttrKey::UrlPath, Set::Text("/a")), (AttrKey::UrlQuery, Set::Text("b=c"))];
+        add(&mut batch, basket(SpanFamily::HttpServer), &attrs);
+        let mut body = Vec::new();
+        let slices = [Slice { batch: Arc::new(batch), range: 0..1 }];
+        Encoder::new(Sampler::ALWAYS, &select, false).encode(&slices, &mut body);
+        let decoded = ExportTraceServiceRequest::decode(&*body).unwrap();
+        let resource = &decoded.resource_spans[0];
+        let names = |of: &[KeyValue]| of.iter().map(|kv| kv.key.clone()).collect::<Vec<_>>();
+        let span = names(&resource.scope_spans[0].spans[0].attributes);
+        let resource = names(&resource.resource.as_ref().unwrap().attributes);
+        let has = |all: &[String], key: &str| all.iter().any(|name| name == key);
+        assert!(has(&span, "url.path") && has(&resource, "otel.scope.name"), "not to be chosen");
+        [has(&span, "url.query"), has(&resource, "host.id"), has(&resource, "service.name")]
+    };
+    assert_eq!(keys(&[]), [true; 3]);
+    assert_eq!(keys(&[("traces", &[], &["url.query"])]), [false, true, true]);
+    assert_eq!(keys(&[("traces", &["dns.question.name"], &[])]), [false, true, true]);
+    assert_eq!(keys(&[("traces", &["url.query"], &[])]), [true; 3]);
+    assert_eq!(keys(&[("resource", &[], &["host.id"])]), [true, false, true]);
+    assert_eq!(keys(&[("resource", &["host.id"], &[])]), [true, true, false]);
 }
