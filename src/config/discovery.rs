@@ -1,5 +1,7 @@
 //! Which processes are observed, and what the user calls them.
 
+use std::sync::Arc;
+
 use super::glob::{glob, regex};
 use super::key::Key;
 use super::keys::{
@@ -12,6 +14,7 @@ use super::notice::{Notice, NoticeKind};
 use super::value::{Fields, Value};
 use crate::model::sampler::Sampler;
 use crate::model::selector::{Criterion, Numbers, Pattern, Refinement, Selector, Selectors};
+use crate::model::service::{RoutePatterns, Signals, Wishes};
 
 /// The dialect that patterns are written in.
 type Dialect = fn(&str) -> Result<Pattern, String>;
@@ -209,13 +212,25 @@ fn refinement(fields: &Fields) -> Refinement {
         Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    let traces = match fields.get("exports") {
-        Some(Value::List(signals)) => Some(signals.iter().any(|signal| signal == "traces")),
+    let list = |name| match fields.get(name) {
+        Some(Value::List(words)) => Some(words.as_slice()),
         _ => None,
     };
+    let signals = list("exports").map(|signals| Signals {
+        traces: signals.iter().any(|signal| signal == "traces"),
+        metrics: signals.iter().any(|signal| signal == "metrics"),
+    });
     let sampler = text("sampler.name").map(|name| {
         // What is no ratio is told by the rules.
         Sampler::named(&name, &text("sampler.arg").unwrap_or_default()).unwrap_or_default()
     });
-    Refinement { name: text("name"), namespace: text("namespace"), traces, sampler }
+    let patterns = |name| list(name).map(<[String]>::to_vec);
+    let routes = [patterns("routes.incoming"), patterns("routes.outgoing")];
+    let routes = routes.iter().any(Option::is_some).then(|| {
+        let [incoming, outgoing] = routes.map(Option::unwrap_or_default);
+        Arc::new(RoutePatterns { incoming, outgoing })
+    });
+    let features = list("metrics.features").map(|names| super::metrics::features(names).into());
+    let wishes = Wishes { signals, sampler, features, routes };
+    Refinement { name: text("name"), namespace: text("namespace"), wishes }
 }

@@ -11,7 +11,7 @@ use super::layers::Settings;
 use super::notice::Problem;
 use super::otlp::{METRICS, OtlpEndpoint};
 use super::routes;
-use super::rules::{Plan, features};
+use super::rules::{self, Plan};
 use super::value::Value;
 use crate::model::select::{AttributeSelect, Section, canonical, comparable};
 use crate::semconv::metrics::Feature;
@@ -19,8 +19,10 @@ use crate::semconv::metrics::Feature;
 /// Metrics: what they are, whoever gets them.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsConfig {
-    /// Families that are on.
+    /// Families that are on, unless a service has others.
     pub features: Vec<Feature>,
+    /// Families that only some services have.
+    pub features_of_some: Vec<Feature>,
     /// Which attributes they have.
     pub select: AttributeSelect,
     /// What hosts without a name are called.
@@ -40,11 +42,16 @@ pub struct MetricsConfig {
 }
 
 impl MetricsConfig {
+    /// Whether any service has the family.
+    pub fn makes(&self, feature: Feature) -> bool {
+        self.features.contains(&feature) || self.features_of_some.contains(&feature)
+    }
+
     /// Whether span metrics go out.
     pub fn makes_span_metrics(&self) -> bool {
         let of_spans = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
         (self.prometheus.is_some() || self.push.is_some())
-            && self.features.iter().any(|feature| of_spans.contains(feature))
+            && of_spans.into_iter().any(|feature| self.makes(feature))
     }
 }
 
@@ -165,6 +172,7 @@ pub(super) fn read(settings: &Settings, plan: &Plan, problems: &mut Vec<Problem>
     let text = |path| text(settings, path);
     MetricsConfig {
         features: chosen_features(settings, plan),
+        features_of_some: Vec::new(),
         select: select(settings, problems),
         renames: Renames {
             unresolved: text("attributes.rename_unresolved_hosts"),
@@ -267,9 +275,14 @@ fn output(
     }
 }
 
-/// The families by name; `all` leaves out the older names of the span metrics.
+/// The families that hold for all services.
 fn chosen_features(settings: &Settings, plan: &Plan) -> Vec<Feature> {
-    let (_, names) = features(settings, plan);
+    let (_, names) = rules::features(settings, plan);
+    features(names)
+}
+
+/// Families by name; `all` leaves out the older names of the span metrics.
+pub(super) fn features(names: &[String]) -> Vec<Feature> {
     if names.iter().any(|name| matches!(name.as_str(), "all" | "*")) {
         return Feature::ALL.iter().copied().filter(|f| *f != Feature::Span).collect();
     }

@@ -271,6 +271,9 @@ impl Settled {
             internal: internal::read(settings),
             resource_attributes: traces::read_resource_attributes(settings),
         };
+        let of_some = config.selection.include.iter().map(|s| &s.refinement.wishes.features);
+        config.metrics.features_of_some =
+            of_some.flatten().flat_map(|features| features.iter().copied()).collect();
         rules::check(settings, &self.plan, remarks);
         if remarks.problems.is_empty() {
             remarks.problems.extend(complete(&mut config, &mut self.plan, settings, purpose));

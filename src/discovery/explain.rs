@@ -297,7 +297,7 @@ impl Discovery {
     }
 
     fn judge_known(&self, known: &Known<'_>) -> bool {
-        self.selectors.refinement(known).traces != Some(false)
+        !self.selectors.refinement(known).wishes.are_silence()
     }
 
     /// What gives a name. `sets` = whether a selector says something of it.

@@ -404,8 +404,7 @@ impl Discovery {
         let known = process.known(&self.languages);
         match self.selectors.judge(&known) {
             Choice::Excluded(_) => false,
-            // Nothing but spans goes out yet.
-            Choice::Chosen => self.selectors.refinement(&known).traces != Some(false),
+            Choice::Chosen => !self.selectors.refinement(&known).wishes.are_silence(),
             Choice::Unmatched => inherits,
         }
     }
@@ -456,7 +455,7 @@ impl Discovery {
         let named = Named::by(&self.host, refinement, exe, told);
         let service = Service {
             executable: base_name(exe).to_owned(),
-            sampler: refinement.sampler,
+            wishes: refinement.wishes.clone(),
             ..named.service(&self.host, *ns_tgid, verdict.language.word())
         };
         process.service = Some(Arc::new(service));

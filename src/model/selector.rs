@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::sampler::Sampler;
+use super::service::Wishes;
 
 /// A pattern over a text, in whichever dialect it was written.
 #[derive(Clone)]
@@ -225,10 +225,8 @@ pub struct Refinement {
     pub name: Option<String>,
     /// `service.namespace`.
     pub namespace: Option<String>,
-    /// Whether spans go out.
-    pub traces: Option<bool>,
-    /// Which of its traces do.
-    pub sampler: Option<Sampler>,
+    /// Everything about their telemetry.
+    pub wishes: Wishes,
 }
 
 impl Selector {
@@ -310,11 +308,10 @@ impl Selectors {
     pub fn refinement(&self, facts: &dyn Facts) -> Refinement {
         let mut refinement = Refinement::default();
         for (_, selector) in self.matching(facts) {
-            let Refinement { name, namespace, traces, sampler } = selector.refinement.clone();
+            let Refinement { name, namespace, wishes } = selector.refinement.clone();
             refinement.name = name.or(refinement.name);
             refinement.namespace = namespace.or(refinement.namespace);
-            refinement.traces = traces.or(refinement.traces);
-            refinement.sampler = sampler.or(refinement.sampler);
+            refinement.wishes = wishes.or(refinement.wishes);
         }
         refinement
     }

@@ -1,8 +1,10 @@
 //! Who a span belongs to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sampler::Sampler;
+use crate::semconv::metrics::Feature;
 
 /// Identity of one process as telemetry sees it. Immutable once published, but for what the process
 /// is seen to do.
@@ -24,10 +26,64 @@ pub struct Service {
     pub host_id: String,
     /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`), in order; a later one wins.
     pub extra: Vec<(String, String)>,
-    /// Which of its traces go out, where that is not what holds for all.
-    pub sampler: Option<Sampler>,
+    /// What the user wants of its telemetry, where that is not what holds for all.
+    pub wishes: Wishes,
     /// What it exports by itself.
     pub exports: OwnExports,
+}
+
+/// What the user wants of one service's telemetry; `None` = what holds for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Signals that go out.
+    pub signals: Option<Signals>,
+    /// Which of its traces.
+    pub sampler: Option<Sampler>,
+    /// Families of its metrics.
+    pub features: Option<Arc<[Feature]>>,
+    /// What its routes are, where the common patterns do not tell.
+    pub routes: Option<Arc<RoutePatterns>>,
+}
+
+impl Wishes {
+    /// These; where they say nothing, `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            signals: self.signals.or(other.signals),
+            sampler: self.sampler.or(other.sampler),
+            features: self.features.or(other.features),
+            routes: self.routes.or(other.routes),
+        }
+    }
+
+    /// Whether nothing goes out.
+    pub fn are_silence(&self) -> bool {
+        self.signals == Some(Signals { traces: false, metrics: false })
+    }
+
+    /// Whether metrics go out.
+    pub fn metrics(&self) -> bool {
+        self.signals.is_none_or(|signals| signals.metrics)
+    }
+}
+
+/// Signals that go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signals {
+    /// Spans.
+    pub traces: bool,
+    /// Metrics.
+    pub metrics: bool,
+}
+
+/// Patterns that are routes of what they match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutePatterns {
+    /// Of server spans.
+    pub incoming: Vec<String>,
+    /// Of client spans.
+    pub outgoing: Vec<String>,
 }
 
 /// Signals that a process was seen to export over OTLP by itself. Sticky. Says nothing of who the

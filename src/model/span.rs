@@ -59,6 +59,8 @@ pub enum Unwanted {
     OwnExporter,
     /// The user does not want its path.
     IgnoredPath,
+    /// The user does not want the signal of its service.
+    NotExported,
 }
 
 /// Signals that a span is not for.

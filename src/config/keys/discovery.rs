@@ -34,9 +34,9 @@ const fn selector(pattern: Kind, named: &'static Kind) -> [Key; 28] {
         Key::new("exports", Kind::Words(&["metrics", "traces", "logs"]), "", "Signals that go out; all of them when absent, none when empty.").acted(),
         Key::new("sampler.name", Kind::Word(SAMPLERS), "", "Sampler of its traces.").acted(),
         Key::new("sampler.arg", Kind::Text, "", "Its ratio.").acted(),
-        Key::new("routes.incoming", Kind::List, "", "Route patterns of its server spans."),
-        Key::new("routes.outgoing", Kind::List, "", "Route patterns of its client spans."),
-        Key::new("metrics.features", FEATURES, "", "Its metric families instead of the common ones."),
+        Key::new("routes.incoming", Kind::List, "", "Route patterns of its server spans.").acted(),
+        Key::new("routes.outgoing", Kind::List, "", "Route patterns of its client spans.").acted(),
+        Key::new("metrics.features", FEATURES, "", "Its metric families instead of the common ones.").acted(),
         Key::new("name", Kind::Text, "", "Its service.name; chooses nothing.")
             .deprecated("OTEL_SERVICE_NAME in the environment of the observed process")
             .acted(),

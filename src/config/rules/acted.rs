@@ -26,11 +26,7 @@ pub(super) fn is_acted_on(settings: &Settings, plan: &Plan, remarks: &mut Remark
         remarks.notices.push(Notice { line, text, kind: NoticeKind::NotActedOn });
     };
     let (setting, names) = features(settings, plan);
-    let later = names.iter().filter(|name| {
-        let of_name = Feature::named(name);
-        !of_name.is_empty() && !of_name.iter().any(|feature| feature.is_live())
-    });
-    let later: Vec<String> = later.cloned().collect();
+    let later = not_live(names);
     if let (Some(Setting { key, origin, .. }), [_, ..]) = (setting, later.as_slice()) {
         say(origin.line(), origin.name(key), &later);
     }
@@ -61,9 +57,24 @@ pub(super) fn is_acted_on(settings: &Settings, plan: &Plan, remarks: &mut Remark
                 for (name, _) in item.values.iter().filter(|(name, _)| unheard(name)) {
                     say(item.line, &format!("{}[{i}].{name}", key.path), &[]);
                 }
+                let features = item.values.iter().find(|(name, _)| *name == "metrics.features");
+                if let Some((_, Value::List(names))) = features
+                    && let later @ [_, ..] = &*not_live(names)
+                {
+                    say(item.line, &format!("{}[{i}].metrics.features", key.path), later);
+                }
             }
         }
     }
+}
+
+/// Families of which no metric is measured yet.
+fn not_live(names: &[String]) -> Vec<String> {
+    let later = names.iter().filter(|name| {
+        let of_name = Feature::named(name);
+        !of_name.is_empty() && !of_name.iter().any(|feature| feature.is_live())
+    });
+    later.cloned().collect()
 }
 
 /// A variable by its name, a key by what it is called in its section.

@@ -1,5 +1,7 @@
 use super::*;
 use crate::model::sampler::Sampler;
+use crate::model::service::Signals;
+use crate::semconv::metrics::Feature;
 
 #[test]
 fn the_traces_url_follows_the_contract_s_path_rule() {
@@ -123,12 +125,39 @@ fn a_sampler_is_read_with_its_ratio_and_what_is_no_ratio_means_every_trace() {
     let yaml = "discovery:\n  instrument:\n  - {exe_path: a, sampler: {name: always_off}}\n  - \
                 {exe_path: a, sampler: {name: traceidratio, arg: x}}\n";
     let loaded = from_yaml(yaml, &[]).unwrap();
-    let samplers: Vec<_> =
-        loaded.config.selection.include.iter().take(2).map(|s| s.refinement.sampler).collect();
+    let samplers: Vec<_> = loaded
+        .config
+        .selection
+        .include
+        .iter()
+        .take(2)
+        .map(|s| s.refinement.wishes.sampler)
+        .collect();
     assert_eq!(samplers, [Some(Sampler::NEVER), Some(Sampler::default())]);
     assert!(
         loaded.notices[0].ends_with(&format!(":4: discovery.instrument[1].sampler.arg {told}")),
         "{:?}",
         loaded.notices
     );
+}
+
+#[test]
+fn a_selector_says_which_signals_families_and_routes_its_services_have() {
+    let yaml = "prometheus_export: {port: 1}\ndiscovery:\n  instrument:\n  \
+                - {open_ports: 1, exports: [metrics], metrics: {features: [application_span_otel]}}\n  \
+                - {open_ports: 2, exports: [], routes: {incoming: [/a/:b]}}\n  \
+                - {open_ports: 3, metrics: {features: [all]}}\n";
+    let config = from_yaml(yaml, &[]).unwrap().config;
+    let include = &config.selection.include;
+    let wishes: Vec<_> = include.iter().map(|s| s.refinement.wishes.clone()).collect();
+    assert_eq!(wishes[0].signals, Some(Signals { traces: false, metrics: true }));
+    assert_eq!(wishes[0].features.as_deref(), Some(&[Feature::SpanOtel][..]));
+    assert!(wishes[1].are_silence() && !wishes[0].are_silence() && !wishes[2].are_silence());
+    assert_eq!(wishes[1].routes.as_ref().unwrap().incoming, ["/a/:b"]);
+    assert_eq!((wishes[2].signals, wishes[2].routes.clone()), (None, None));
+    let metrics = &config.metrics;
+    assert_eq!(metrics.features, [Feature::Application]);
+    assert!(metrics.makes(Feature::SpanOtel) && metrics.makes(Feature::Host));
+    assert!(!metrics.makes(Feature::Span), "of all, the newer names");
+    assert!(metrics.makes_span_metrics());
 }

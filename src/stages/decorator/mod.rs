@@ -16,6 +16,7 @@ use crossbeam_channel::Receiver;
 
 use crate::config::{FilterConfig, RoutesConfig};
 use crate::model::batch::SpanBatch;
+use crate::model::span::{NotFor, Unwanted};
 use crate::telemetry::{Counter, Counters, Stage};
 use filter::Filter;
 use names::Names;
@@ -83,6 +84,7 @@ impl Decorator {
         if let Some(own_exports) = &mut self.own_exports {
             own_exports.mark(&mut batch);
         }
+        leave_out_unwanted(&mut batch);
         self.add_attributes(&mut batch);
         if let Some(filter) = &mut self.filter {
             self.counters.add(Counter::SpansFiltered, filter.apply(&mut batch));
@@ -105,6 +107,24 @@ impl Decorator {
             span.added = start..length(batch);
         }
         batch.spans = spans;
+    }
+}
+
+/// Notes which signals of a span the user does not want of its service (`exports` of its selector).
+fn leave_out_unwanted(batch: &mut SpanBatch) {
+    let SpanBatch { spans, services, .. } = batch;
+    if services.iter().all(|service| service.wishes.signals.is_none()) {
+        return;
+    }
+    for span in spans {
+        let service = services.get(span.service as usize);
+        let Some(signals) = service.and_then(|service| service.wishes.signals) else { continue };
+        let NotFor { traces, metrics } = &mut span.not_for;
+        for (wanted, not_for) in [(signals.traces, traces), (signals.metrics, metrics)] {
+            if !wanted {
+                not_for.get_or_insert(Unwanted::NotExported);
+            }
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::config::{Comparison, Condition, Unmatched};
 use crate::model::attrs::AttrValue;
 use crate::model::conn::{ConnEnds, Endpoint};
 use crate::model::selector::Pattern;
-use crate::model::service::Service;
-use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx};
+use crate::model::service::{RoutePatterns, Service, Signals, Wishes};
+use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx, Unwanted};
 use crate::semconv::{AttrKey, SpanFamily};
 
 fn endpoint(addr: &str, port: u16) -> Endpoint {
@@ -297,4 +297,49 @@ fn a_span_that_a_filter_does_not_keep_is_left_out_and_counted() {
     let second = batch().services[1].name.clone();
     let by_service = Condition::Matches(Pattern::new(second.clone(), move |t| t == second));
     assert_eq!(keep(vec![("service.name", by_service)]), ["/shop"]);
+}
+
+/// A batch of calls, of the first service without wishes and of the second with these.
+fn with_wishes(wishes: Wishes, family: SpanFamily) -> SpanBatch {
+    let mut batch = batch();
+    let service = Service { wishes, ..(*batch.services[1]).clone() };
+    batch.services[1] = Arc::new(service);
+    for service in [0, 1] {
+        call(&mut batch, service, "/item/17", 200);
+    }
+    batch.spans.iter_mut().for_each(|span| span.family = family);
+    batch
+}
+
+#[test]
+fn a_service_has_only_the_signals_that_its_selector_exports() {
+    for (traces, metrics) in [(true, false), (false, true), (true, true)] {
+        let signals = Some(Signals { traces, metrics });
+        let wishes = Wishes { signals, ..Wishes::default() };
+        let done = decorate(with_wishes(wishes, SpanFamily::HttpServer));
+        let of = |service| done.spans.iter().find(|span| span.service == service).unwrap();
+        assert_eq!(of(0).not_for, NotFor::default());
+        let why = |wanted: bool| (!wanted).then_some(Unwanted::NotExported);
+        let expected = NotFor { traces: why(traces), metrics: why(metrics) };
+        assert_eq!(of(1).not_for, expected);
+    }
+}
+
+#[test]
+fn the_patterns_of_a_selector_are_for_its_services_and_come_behind_the_common_ones() {
+    let patterns = RoutePatterns {
+        incoming: vec!["/item/:in".to_owned()],
+        outgoing: vec!["/item/:out".to_owned()],
+    };
+    let wishes = Wishes { routes: Some(Arc::new(patterns)), ..Wishes::default() };
+    let routes_of = |family, config| {
+        let mut decorator = Decorator::new(Arc::new(Counters::default())).with_routes(Some(config));
+        let done = decorator.complete(with_wishes(wishes.clone(), family));
+        [0, 1].map(|n| route_of(&done, n).to_owned())
+    };
+    let (server, client) = (SpanFamily::HttpServer, SpanFamily::HttpClient);
+    assert_eq!(routes_of(server, routes(|_| {})), ["/item/*", "/item/:in"]);
+    assert_eq!(routes_of(client, routes(|_| {})), ["/item/*", "/item/:out"]);
+    let common = || routes(|config| config.patterns = vec!["/item/:all".to_owned()]);
+    assert_eq!(routes_of(server, common()), ["/item/:all", "/item/:all"]);
 }

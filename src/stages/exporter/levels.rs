@@ -83,16 +83,13 @@ impl Levels {
     /// What holds now, metric by metric.
     pub(super) fn read(&self) -> Vec<Level> {
         let services = self.services();
+        let with = |features: &'static [Feature]| {
+            services.iter().filter(move |service| self.has_any(service, features))
+        };
         let mut all = Vec::new();
-        if self.features.iter().any(|feature| APPLICATION.contains(feature)) {
-            all.extend(services.iter().map(|service| self.target_info(service)));
-        }
-        if self.features.iter().any(|feature| SPAN_METRICS.contains(feature)) {
-            all.extend(services.iter().map(|service| self.traces_target_info(service)));
-        }
-        if self.features.contains(&Feature::Host)
-            && let Some(service) = services.first()
-        {
+        all.extend(with(&APPLICATION).map(|service| self.target_info(service)));
+        all.extend(with(&SPAN_METRICS).map(|service| self.traces_target_info(service)));
+        if let Some(service) = with(&[Feature::Host]).next() {
             let name = self.name("host.id", "cloud_host_id");
             all.push(level(&TRACES_HOST_INFO, vec![(name, service.host_id.clone())]));
         }
@@ -103,10 +100,19 @@ impl Levels {
         all
     }
 
-    /// Each service once, however many processes it has.
+    /// Whether a service has metrics of one of these families.
+    fn has_any(&self, service: &Service, features: &[Feature]) -> bool {
+        match &service.wishes.features {
+            Some(own) => own.iter().any(|feature| features.contains(feature)),
+            None => self.features.iter().any(|feature| features.contains(feature)),
+        }
+    }
+
+    /// Each service once that has metrics, however many processes it has.
     fn services(&self) -> Vec<Arc<Service>> {
         let mut seen = BTreeSet::new();
         let all = self.living.all().into_iter().map(|(_, service)| service);
+        let all = all.filter(|service| service.wishes.metrics());
         all.filter(|s| seen.insert((s.name.clone(), s.namespace.clone(), s.instance_id.clone())))
             .collect()
     }

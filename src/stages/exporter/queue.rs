@@ -30,6 +30,8 @@ pub enum DropReason {
     OwnExporter,
     /// The user does not want its path.
     IgnoredPath,
+    /// The user does not want this signal of its service.
+    NotExported,
     /// Its trace is not to be sent.
     NotSampled,
     /// The receiver took the request and refused this span (partial success).
@@ -46,11 +48,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons with their names in the ledger.
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::QueueFull, "queue_full"),
         (Self::QueueBytes, "queue_bytes"),
         (Self::OwnExporter, "exported_by_the_service"),
         (Self::IgnoredPath, "ignored_path"),
+        (Self::NotExported, "not_exported"),
         (Self::NotSampled, "not_sampled"),
         (Self::Rejected, "rejected"),
         (Self::Refused, "refused"),
@@ -71,6 +74,7 @@ impl From<Unwanted> for DropReason {
         match why {
             Unwanted::OwnExporter => Self::OwnExporter,
             Unwanted::IgnoredPath => Self::IgnoredPath,
+            Unwanted::NotExported => Self::NotExported,
         }
     }
 }

@@ -5,19 +5,26 @@ mod memo;
 mod patterns;
 mod trie;
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::config::{RoutesConfig, Unmatched};
 use crate::model::attrs::{AttrValue, TextRef, bytes_of};
 use crate::model::batch::SpanBatch;
+use crate::model::service::RoutePatterns;
 use crate::model::span::{SpanHead, Unwanted};
-use crate::semconv::AttrKey;
+use crate::semconv::{AttrKey, SpanKind};
 use memo::Memo;
 use patterns::Patterns;
 use trie::Trie;
 
 /// Services whose paths are remembered at most; one more and all are forgotten.
 const SERVICES_MAX: usize = 4096;
+
+/// Selectors whose patterns are remembered at most; one more (the configuration changed) and all are
+/// read anew.
+const SELECTORS_MAX: usize = 256;
 
 /// Gives spans their routes.
 #[derive(Debug)]
@@ -28,6 +35,8 @@ pub(super) struct Routes {
     /// What paths each service had, by name and namespace.
     tries: HashMap<(String, String), Trie>,
     guesses: Memo,
+    /// Patterns that a selector has for its services.
+    of_services: Vec<(Arc<RoutePatterns>, [Patterns; 2])>,
 }
 
 impl Routes {
@@ -38,6 +47,7 @@ impl Routes {
             guesses: Memo::new(&config.wildcard),
             config,
             tries: HashMap::new(),
+            of_services: Vec::new(),
         }
     }
 
@@ -62,11 +72,37 @@ impl Routes {
             (!self.patterns.is_empty()).then(|| self.patterns.find(batch.text_of(path))).flatten();
         let route = match pattern {
             Some(pattern) => Some(batch.push_text(pattern)),
-            None => self.unmatched(batch, span, path),
+            None => {
+                self.of_service(batch, span, path).or_else(|| self.unmatched(batch, span, path))
+            }
         };
         if let Some(route) = route {
             batch.attrs.push((AttrKey::HttpRoute, AttrValue::Text(route)));
         }
+    }
+
+    /// By the patterns that the service has for itself.
+    fn of_service(
+        &mut self,
+        batch: &mut SpanBatch,
+        span: &SpanHead,
+        path: TextRef,
+    ) -> Option<TextRef> {
+        let patterns = batch.service(span)?.wishes.routes.as_ref()?;
+        let known = self.of_services.iter().position(|(of, _)| Arc::ptr_eq(of, patterns));
+        let known = known.unwrap_or_else(|| {
+            if self.of_services.len() >= SELECTORS_MAX {
+                self.of_services.clear();
+            }
+            let RoutePatterns { incoming, outgoing } = &**patterns;
+            let compiled = [incoming, outgoing].map(Patterns::new);
+            self.of_services.push((Arc::clone(patterns), compiled));
+            self.of_services.len() - 1
+        });
+        let (_, [incoming, outgoing]) = self.of_services.get(known)?;
+        let patterns = if span.family.kind() == SpanKind::Client { outgoing } else { incoming };
+        let pattern = patterns.find(batch.text_of(path))?;
+        Some(batch.push_text(pattern))
     }
 
     fn unmatched(

@@ -262,6 +262,10 @@ impl<'a> Observed<'a> {
     /// Whether a table takes it: what the process exports by itself is not told a second time.
     pub(super) fn is_for(&self, table: &Spec) -> bool {
         let exports = self.service.map(|service| &service.exports);
+        let features = self.service.and_then(|service| service.wishes.features.as_ref());
+        if !features.map_or(table.common, |features| features.contains(&table.feature)) {
+            return false;
+        }
         match table.feature {
             Feature::Application => !exports.is_some_and(|exports| exports.metrics()),
             Feature::Span | Feature::SpanOtel | Feature::SpanSizes => {

@@ -61,7 +61,7 @@ impl Plan {
         let common = [metrics::OF_EVERY_SPAN, metrics::OF_EVERY_EDGE].map(|of| (families, of));
         for (families, measured) in own.chain(common) {
             for (metric, measure) in measured {
-                if config.features.contains(&metric.feature) {
+                if config.makes(metric.feature) {
                     let (spec, labels) = spec(way, config, output, families, metric);
                     let shape = shape(way, metric, *measure, output);
                     let instrument = Instrument { metric, shape, measure: *measure };
@@ -121,6 +121,7 @@ fn spec(
     }
     let spec = Spec {
         feature: metric.feature,
+        common: config.features.contains(&metric.feature),
         families: families.to_vec(),
         per_service,
         varied,

@@ -23,6 +23,8 @@ const OVERFLOWS_MAX: usize = 4096;
 pub(crate) struct Spec {
     /// What turns it on.
     pub(crate) feature: Feature,
+    /// Whether that holds for services that say nothing of it.
+    pub(crate) common: bool,
     /// Spans that it takes.
     pub(crate) families: Vec<SpanFamily>,
     /// Whether series of different services are never the same.

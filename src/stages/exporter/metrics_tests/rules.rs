@@ -370,3 +370,37 @@ fn a_series_keeps_its_start_and_a_clock_that_is_set_back_puts_no_end_before_it()
     assert_eq!(first.0, second.0);
     assert!(first.0 <= first.1 && second.0 <= second.1);
 }
+
+#[test]
+fn a_service_has_the_families_that_its_selector_says_and_others_have_the_common_ones() {
+    let config = MetricsConfig {
+        features_of_some: vec![Feature::SpanOtel],
+        ..config(&[Feature::Application])
+    };
+    let mut both = both(&config);
+    let wishes =
+        |features: &[Feature]| Wishes { features: Some(features.into()), ..Wishes::default() };
+    let mut batch = SpanBatch { services: services(), ..SpanBatch::default() };
+    let others = [wishes(&[Feature::SpanOtel]), wishes(&[])];
+    for (n, wishes) in [2, 3].into_iter().zip(others) {
+        batch.services[n] = Arc::new(Service { wishes, ..(*batch.services[n]).clone() });
+    }
+    for service in 0..4 {
+        add(&mut batch, SpanHead { service, ..basket(SpanFamily::HttpServer) }, &route("/a"));
+    }
+    both.living = Living::default();
+    for (n, service) in (0..).zip(&batch.services) {
+        both.living.set(Tgid(n), Some(Arc::clone(service)));
+    }
+    both.record(batch);
+    let of = |all: &BTreeMap<String, String>, sample: &str| -> Vec<String> {
+        by_label(all, sample, "instance").into_keys().collect()
+    };
+    let (scraped, sent) = (both.scraped(), both.sent());
+    for all in [&scraped, &sent] {
+        assert_eq!(of(all, COUNT), ["host:0", "host:1"]);
+        assert_eq!(of(all, "traces_span_metrics_calls_total"), ["host:2"]);
+    }
+    assert_eq!(of(&scraped, "target_info"), ["host:0", "host:1", "host:2"]);
+    assert_eq!(of(&scraped, "traces_target_info"), ["host:2"]);
+}

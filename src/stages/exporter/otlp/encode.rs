@@ -90,7 +90,7 @@ impl Encoder {
         for (index, slice) in (0_u32..).zip(slices) {
             self.slots.clear();
             for service in &slice.batch.services {
-                let sampler = service.sampler.unwrap_or(self.sampler);
+                let sampler = service.wishes.sampler.unwrap_or(self.sampler);
                 self.slots.push((self.resources.slot_of(service), sampler));
             }
             let first = u32::try_from(slice.range.start).unwrap_or(u32::MAX);

@@ -20,7 +20,7 @@ use crate::model::ids::{KtimeNs, SpanId, TraceId};
 use crate::model::sampler::Sampler;
 use crate::model::select::{AttributeSelect, Section, comparable};
 use crate::model::selector::Pattern;
-use crate::model::service::Service;
+use crate::model::service::{Service, Wishes};
 use crate::model::span::{SpanHead, SpanStatus};
 use crate::model::time::ClockOffset;
 use crate::semconv::{AttrKey, SpanFamily};
@@ -71,9 +71,13 @@ fn service(n: u64) -> Service {
 }
 
 /// One of which all traces go out, or a part of them, or none.
+fn wishes(sampler: Option<Sampler>) -> Wishes {
+    Wishes { sampler, ..Wishes::default() }
+}
+
 fn sampled_service(n: u64) -> Service {
     let sampler = [None, Sampler::named("traceidratio", "0.5"), Some(Sampler::NEVER), None];
-    Service { sampler: sampler[usize::try_from(n).unwrap()], ..service(n) }
+    Service { wishes: wishes(sampler[usize::try_from(n).unwrap()]), ..service(n) }
 }
 
 fn random_batch(random: &mut Random) -> SpanBatch {
@@ -251,7 +255,7 @@ fn expected_request(slices: &[Slice]) -> Vec<ResourceSpans> {
     for slice in slices {
         for span in slice.spans() {
             let service = slice.batch.service(span).unwrap();
-            if !service.sampler.is_none_or(|sampler| sampler.samples(&span.ctx)) {
+            if !service.wishes.sampler.is_none_or(|sampler| sampler.samples(&span.ctx)) {
                 continue;
             }
             let span = expected_span(&slice.batch, span);
@@ -357,8 +361,8 @@ fn sampling(sampler: Sampler) -> Encoder {
 
 #[test]
 fn a_service_without_a_sampler_of_its_own_has_the_common_one() {
-    let none = Service { sampler: None, ..service(0) };
-    let always = Service { sampler: Some(Sampler::ALWAYS), ..service(1) };
+    let none = Service { wishes: wishes(None), ..service(0) };
+    let always = Service { wishes: wishes(Some(Sampler::ALWAYS)), ..service(1) };
     let services = vec![Arc::new(none), Arc::new(always)];
     let mut batch = SpanBatch { services, ..SpanBatch::default() };
     for service in [0, 1, 0] {
