@@ -383,7 +383,8 @@ impl Pipeline {
             _ => decoder::CONNECTIONS_MAX,
         };
         let counters = around.counters;
-        let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(&counters), max);
+        let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(&counters), max)
+            .hiding(config.secrets.clone());
         decoder.tell(around.living);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
         let decorator = Decorator::new(counters)

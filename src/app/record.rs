@@ -102,7 +102,8 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
     let mut recording = Recording::open(BufReader::new(file))
         .with_context(|| format!("replay {}", path.display()))?;
     let counters = Arc::new(Counters::default());
-    let mut decoder = Decoder::new(recording.seed, Arc::clone(&counters));
+    let mut decoder =
+        Decoder::new(recording.seed, Arc::clone(&counters)).hiding(config.secrets.clone());
     // Nobody takes memory back: a replay is over soon.
     let (spares, _) = bounded(0);
     let around = exporter::Surroundings {

@@ -1,8 +1,10 @@
-//! Which spans are kept.
+//! Which spans are kept, and what they must not show.
 
 use super::glob::glob;
-use super::layers::Settings;
+use super::layers::{Setting, Settings};
+use super::notice::Problem;
 use super::value::{Fields, Value};
+use crate::model::secrets::SecretNames;
 use crate::model::selector::Pattern;
 
 /// What must hold for a span that is kept: all of it.
@@ -91,4 +93,23 @@ fn condition(fields: &Fields) -> Option<Condition> {
     };
     let numbers: Vec<_> = COMPARISONS.into_iter().filter_map(number).collect();
     (!numbers.is_empty()).then_some(Condition::Numbers(numbers))
+}
+
+/// Reads which parameters' values nothing shows.
+pub(super) fn secrets(settings: &Settings, problems: &mut Vec<Problem>) -> SecretNames {
+    let mut list = |path| match settings.at(path) {
+        Some(Setting { key, value: Value::List(names), .. }) => {
+            let long = names.iter().filter(|name| name.len() > SecretNames::NAME_MAX);
+            problems.extend(long.map(|_| {
+                let why = format!("names have {} bytes at most", SecretNames::NAME_MAX);
+                settings.problem(key, why)
+            }));
+            names.clone()
+        }
+        _ => Vec::new(),
+    };
+    SecretNames {
+        hidden: list("attributes.sensitive_query_params.add"),
+        shown: list("attributes.sensitive_query_params.remove"),
+    }
 }

@@ -62,6 +62,7 @@ use keys::{EXCLUDE_OTEL_INSTRUMENTED, LOG_CONFIG, OTLP_ENDPOINT, TRACE_PRINTER};
 use layers::{Remarks, Settings};
 use rules::Plan;
 
+use crate::model::secrets::SecretNames;
 use crate::model::selector::Selectors;
 use crate::model::text::harmless;
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub internal: InternalConfig,
     /// How paths become routes; `None` = not at all.
     pub routes: Option<RoutesConfig>,
+    /// Parameters whose values nothing shows.
+    pub secrets: SecretNames,
     /// Which spans are kept.
     pub filter: FilterConfig,
     /// Resource attributes of every process that defines none itself.
@@ -266,6 +269,7 @@ impl Settled {
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, &mut remarks.problems),
             routes: routes::read(settings),
+            secrets: filter::secrets(settings, &mut remarks.problems),
             filter: filter::read(settings),
             metrics: metrics::read(settings, &self.plan, &mut remarks.problems),
             internal: internal::read(settings),

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod living;
 pub mod process;
 pub mod sampler;
+pub mod secrets;
 pub mod select;
 pub mod selector;
 pub mod service;

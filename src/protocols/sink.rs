@@ -2,6 +2,7 @@
 
 use crate::model::attrs::{AttrArena, AttrValue, TextRef};
 use crate::model::ids::{SpanId, TraceId};
+use crate::model::secrets::SecretNames;
 use crate::model::span::SpanStatus;
 use crate::semconv::AttrKey;
 
@@ -44,6 +45,8 @@ impl PendingAttrs {
 #[derive(Debug)]
 pub struct SpanSink<'a> {
     pending: &'a mut PendingAttrs,
+    /// What it must not show.
+    pub secrets: &'a SecretNames,
 }
 
 impl<'a> SpanSink<'a> {
@@ -52,7 +55,13 @@ impl<'a> SpanSink<'a> {
 
     /// A sink that writes into `pending`.
     pub fn new(pending: &'a mut PendingAttrs) -> Self {
-        Self { pending }
+        Self { pending, secrets: SecretNames::NONE }
+    }
+
+    /// The same, with other parameters that it must not show.
+    #[must_use]
+    pub fn hiding(self, secrets: &'a SecretNames) -> Self {
+        Self { secrets, ..self }
     }
 
     /// Sets an integer.

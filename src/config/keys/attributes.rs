@@ -41,9 +41,11 @@ pub(super) const KEYS: &[Key] = &[
         .vars(&["OTEL_EBPF_METRIC_SPAN_NAMES_LIMIT"])
         .acted(),
     Key::new("attributes.sensitive_query_params.add", Kind::List, "", "Query parameters whose values are hidden besides those built in.")
-        .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_ADD"]),
+        .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_ADD"])
+        .acted(),
     Key::new("attributes.sensitive_query_params.remove", Kind::List, "", "Built-in ones whose values are shown.")
-        .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_REMOVE"]),
+        .vars(&["OTEL_EBPF_SENSITIVE_QUERY_PARAMS_REMOVE"])
+        .acted(),
     Key::new("attributes.extra_group_attributes", Kind::Map(&Kind::List), "", "Attributes that a group has besides; the only group is `k8s_app_meta`."),
     Key::new("attributes.select", Kind::Map(&SELECTED), "", "Attributes by metric (a name or a glob), or of `traces` or `resource`.")
         .acted(),

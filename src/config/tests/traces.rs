@@ -161,3 +161,20 @@ fn a_selector_says_which_signals_families_and_routes_its_services_have() {
     assert!(!metrics.makes(Feature::Span), "of all, the newer names");
     assert!(metrics.makes_span_metrics());
 }
+
+#[test]
+fn names_of_secret_parameters_are_lists_of_bounded_length() {
+    let of = |add: &str| {
+        let yaml = format!(
+            "open_port: 80\ntrace_printer: text\nattributes:\n  sensitive_query_params:\n    \
+             add: [{add}]\n    remove: [sid]\n"
+        );
+        from_yaml(&yaml, &[]).map(|loaded| loaded.config.secrets)
+    };
+    let names = of("code").unwrap();
+    assert_eq!((names.hidden, names.shown), (vec!["code".to_owned()], vec!["sid".to_owned()]));
+    assert!(of(&"x".repeat(128)).is_ok());
+    let error = of(&"x".repeat(129)).unwrap_err().to_string();
+    assert!(error.contains(":5: attributes.sensitive_query_params.add"), "{error}");
+    assert!(error.contains("names have 128 bytes at most"), "{error}");
+}

@@ -30,7 +30,7 @@ fn describe_request(request: &Request<'_>, span: &mut SpanSink<'_>) {
         span.cut();
     }
     if !target.query.is_empty() {
-        span.text_concat(AttrKey::UrlQuery, scrubbed(target.query));
+        span.text_concat(AttrKey::UrlQuery, scrubbed(target.query, span.secrets));
     }
     if let Some(host) = host {
         span.text(AttrKey::HttpHost, host);
@@ -58,7 +58,7 @@ fn describe_full_url(target: &Target<'_>, host: Option<&[u8]>, span: &mut SpanSi
     };
     let path = if target.path == b"*" && host.is_some() { b"" } else { target.path };
     let mark: &[u8] = if target.query.is_empty() { b"" } else { b"?" };
-    let pieces = origin.into_iter().chain([path, mark]).chain(scrubbed(target.query));
+    let pieces = origin.into_iter().chain([path, mark]).chain(scrubbed(target.query, span.secrets));
     span.text_concat(AttrKey::UrlFull, pieces);
 }
 

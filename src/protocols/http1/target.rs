@@ -1,7 +1,6 @@
 //! Request targets (RFC 9112 section 3.2) and what must not leave the host of their queries.
 
-/// Longest name in [`is_sensitive`], with room to spare.
-const MAX_SENSITIVE_NAME: usize = 32;
+use crate::model::secrets::SecretNames;
 
 /// What replaces a sensitive value.
 const REDACTED: &[u8] = b"REDACTED";
@@ -88,8 +87,8 @@ pub(super) fn host_of(authority: &[u8]) -> Option<&[u8]> {
 
 /// The pieces of `query` with the values of sensitive parameters replaced: one piece when there
 /// is none.
-pub(super) fn scrubbed(query: &[u8]) -> Scrubbed<'_> {
-    Scrubbed { rest: query, redact: false }
+pub(super) fn scrubbed<'a>(query: &'a [u8], secrets: &'a SecretNames) -> Scrubbed<'a> {
+    Scrubbed { rest: query, redact: false, secrets }
 }
 
 /// See [`scrubbed`].
@@ -98,6 +97,7 @@ pub(super) struct Scrubbed<'a> {
     rest: &'a [u8],
     /// The last piece ended where a value is replaced.
     redact: bool,
+    secrets: &'a SecretNames,
 }
 
 impl<'a> Iterator for Scrubbed<'a> {
@@ -112,7 +112,7 @@ impl<'a> Iterator for Scrubbed<'a> {
             let end = memchr::memchr(b'&', behind).unwrap_or(behind.len());
             let param = behind.get(..end).unwrap_or_default();
             let name = memchr::memchr(b'=', param).and_then(|n| param.get(..n));
-            if let Some(name) = name.filter(|name| is_sensitive_encoded(name)) {
+            if let Some(name) = name.filter(|name| is_sensitive_encoded(name, self.secrets)) {
                 let value = at.saturating_add(name.len()).saturating_add(1);
                 let piece = self.rest.get(..value);
                 self.rest = self.rest.get(at.saturating_add(end)..).unwrap_or_default();
@@ -125,12 +125,13 @@ impl<'a> Iterator for Scrubbed<'a> {
     }
 }
 
-/// [`is_sensitive`] of a percent-encoded name.
-fn is_sensitive_encoded(name: &[u8]) -> bool {
+/// Whether the value of a parameter with this percent-encoded name is hidden.
+fn is_sensitive_encoded(name: &[u8], secrets: &SecretNames) -> bool {
+    let is_hidden = |name: &[u8]| secrets.hide(name, is_sensitive(name));
     if memchr::memchr(b'%', name).is_none() {
-        return is_sensitive(name);
+        return is_hidden(name);
     }
-    let mut decoded = [0u8; MAX_SENSITIVE_NAME];
+    let mut decoded = [0u8; SecretNames::NAME_MAX];
     let mut len = 0usize;
     let mut rest = name;
     while let Some((first, behind)) = rest.split_first() {
@@ -146,7 +147,7 @@ fn is_sensitive_encoded(name: &[u8]) -> bool {
         len = len.saturating_add(1);
         rest = next;
     }
-    decoded.get(..len).is_some_and(is_sensitive)
+    decoded.get(..len).is_some_and(is_hidden)
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
@@ -196,4 +197,35 @@ fn is_sensitive(name: &[u8]) -> bool {
             | b"ssn"
             | b"tax_id"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(query: &str, hidden: &[&str], shown: &[&str]) -> String {
+        let names = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect();
+        let secrets = SecretNames { hidden: names(hidden), shown: names(shown) };
+        let pieces: Vec<u8> = scrubbed(query.as_bytes(), &secrets).flatten().copied().collect();
+        String::from_utf8(pieces).unwrap()
+    }
+
+    #[test]
+    fn the_user_hides_more_parameters_and_shows_some_after_all() {
+        let query = "a=1&token=2&b=3&%74oken=4&B=5&key";
+        assert_eq!(shown(query, &[], &[]), "a=1&token=REDACTED&b=3&%74oken=REDACTED&B=5&key");
+        assert_eq!(
+            shown(query, &["b", "key"], &[]),
+            "a=1&token=REDACTED&b=REDACTED&%74oken=REDACTED&B=5&key"
+        );
+        assert_eq!(shown(query, &[], &["token"]), query);
+        let both = shown(query, &["token"], &["token"]);
+        assert_eq!(both, "a=1&token=REDACTED&b=3&%74oken=REDACTED&B=5&key");
+        let long = "x".repeat(SecretNames::NAME_MAX - 1);
+        let query = format!("{long}%79=1&{long}yy=2");
+        assert_eq!(
+            shown(&query, &[&format!("{long}y")], &[]),
+            format!("{long}%79=REDACTED&{long}yy=2")
+        );
+    }
 }

@@ -435,7 +435,8 @@ impl Driver for Messages<'_> {
             self.full = true;
             return;
         };
-        self.engine.exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending)));
+        let Engine { exchanges, secrets, .. } = &mut *self.engine;
+        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).hiding(secrets)));
         if let Some(exchange) = self.engine.exchanges.get_mut(slot) {
             exchange.dir = self.dir;
             exchange.start = self.first.at;
@@ -462,7 +463,8 @@ impl Driver for Messages<'_> {
         if in_order {
             self.gave_up = self.pairing.give_up_before(slot, &mut self.engine.exchanges);
         }
-        self.engine.exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending)));
+        let Engine { exchanges, secrets, .. } = &mut *self.engine;
+        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).hiding(secrets)));
         let Some(exchange) = self.engine.exchanges.get_mut(slot) else { return };
         exchange.response = Phase::Begun;
         exchange.last = exchange.last.max(self.first.at);

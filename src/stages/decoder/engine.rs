@@ -14,6 +14,7 @@ use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Direction, Endpoint};
 use crate::model::ids::{ConnId, KtimeNs, SpanId, Tgid};
+use crate::model::secrets::SecretNames;
 use crate::model::span::{NotFor, SpanHead, SpanTimes, TraceCtx};
 use crate::protocols::{SpanSink, TraceParent};
 use crate::semconv::{AttrKey, SpanKind};
@@ -32,6 +33,8 @@ pub(super) struct Engine {
     /// Batch time.
     pub(super) now: KtimeNs,
     ids: IdGenerator,
+    /// What no span shows.
+    pub(super) secrets: SecretNames,
 }
 
 /// What spans need to know of their connection.
@@ -78,6 +81,7 @@ impl Engine {
             verdicts: Vec::new(),
             now: KtimeNs(0),
             ids: IdGenerator::new(seed),
+            secrets: SecretNames::default(),
         }
     }
 

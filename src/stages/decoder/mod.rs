@@ -33,6 +33,7 @@ use crate::model::conn::Direction;
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord, ThreadModel};
+use crate::model::secrets::SecretNames;
 use crate::model::time::ClockOffset;
 use crate::telemetry::{Counter, Counters, Stage};
 
@@ -90,6 +91,13 @@ impl Decoder {
             unknown_payloads: BoundedMap::new(UNKNOWN_PAYLOADS_MAX),
             left: Vec::new(),
         }
+    }
+
+    /// Shows no values of the parameters that these names say.
+    #[must_use]
+    pub fn hiding(mut self, secrets: SecretNames) -> Self {
+        self.engine.secrets = secrets;
+        self
     }
 
     /// Tells `living` from now on which processes are observed.
