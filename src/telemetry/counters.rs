@@ -172,6 +172,10 @@ counters! {
     ParentFound = "decoder_parents" / "found",
     /// Client calls whose thread had more than one request, or another one last.
     ParentAmbiguous = "decoder_parents" / "ambiguous",
+    /// Client calls whose request had as many as it may have.
+    ParentFull = "decoder_parents" / "too_many",
+    /// Client calls, found, that went on after their request had ended: they are released.
+    ParentOutlived = "decoder_parents" / "outlived",
     /// Client calls whose thread had no request.
     ParentNone = "decoder_parents" / "none",
 

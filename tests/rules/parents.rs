@@ -315,3 +315,145 @@ fn a_foreign_context_wins_over_the_thread() {
     assert_eq!(ctx.trace_id, H);
     assert_eq!(ctx.parent_id, SpanId([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
 }
+
+#[test]
+fn a_call_that_ends_after_its_request_is_released_and_one_that_ends_with_it_is_not() {
+    // Each move is a millisecond, which is the tolerance.
+    for (between, outlived) in [(0, 0), (1, 1)] {
+        let mut host = Host::new();
+        asked(&mut host, 1, &get("/in"));
+        host.wire.open(2);
+        host.moves(2, Send, &get("/out"));
+        answered(&mut host, 1);
+        host.wire.now_ms += between;
+        host.moves(2, Recv, &ok(""));
+        host.decode();
+        assert_eq!(host.count(Counter::ParentFound), 1);
+        assert_eq!(host.count(Counter::ParentOutlived), outlived);
+        if outlived == 0 {
+            is_child(&host, "/out", "/in");
+        } else {
+            is_root(&host, "/out");
+            assert_ne!(host.span("/out").ctx.trace_id, host.span("/in").ctx.trace_id);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_outlives_even_the_next_request_in_the_same_place_is_released() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.wire.open(2);
+    host.moves(2, Send, &get("/out"));
+    answered(&mut host, 1);
+    host.moves(1, Recv, &get("/next"));
+    host.moves(2, Recv, &ok(""));
+    answered(&mut host, 1);
+    host.decode();
+    is_root(&host, "/out");
+    assert_eq!(host.count(Counter::ParentOutlived), 1);
+}
+
+#[test]
+fn a_released_call_is_where_its_header_says_unless_it_is_the_span_that_it_names() {
+    for (parent, released) in [("b7ad6b7169203331", true), ("00f067aa0ba902b7", false)] {
+        let mut host = Host::new();
+        asked(&mut host, 1, &with_header("/in", TRACE, "b7ad6b7169203331"));
+        host.wire.open(2);
+        host.moves(2, Send, &with_header("/out", TRACE, parent));
+        answered(&mut host, 1);
+        host.pause(5);
+        host.moves(2, Recv, &ok(""));
+        host.decode();
+        let (call, request) = (host.span("/out").ctx, host.span("/in").ctx);
+        assert_eq!(call.trace_id, H);
+        assert_ne!(call.parent_id, call.span_id);
+        if released {
+            assert_eq!(call.parent_id, request.parent_id, "beside its request");
+        } else {
+            is_child(&host, "/out", "/in");
+        }
+        assert_eq!(host.count(Counter::ParentOutlived), u64::from(released));
+    }
+}
+
+#[test]
+fn a_request_has_so_many_children_and_no_more() {
+    let mut host = Host::new();
+    asked(&mut host, 1, &get("/in"));
+    host.wire.open(2);
+    for _ in 0..10_002 {
+        host.moves(2, Send, &get("/out"));
+        host.moves(2, Recv, &ok(""));
+    }
+    answered(&mut host, 1);
+    host.decode();
+    let request = host.span("/in").ctx;
+    let children = host.out.spans.iter().filter(|s| s.ctx.parent_id == request.span_id).count();
+    assert_eq!(children, 10_000);
+    assert_eq!(host.count(Counter::ParentFull), 2);
+}
+
+/// Requests and calls of a few threads in every order, some of them cut off.
+#[test]
+fn whatever_happens_a_trace_has_one_root_and_children_lie_inside_their_parents() {
+    let mut random = 1_u64;
+    let mut below = |n: u64| {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % n
+    };
+    let (mut children, mut released) = (0, 0);
+    for _ in 0..500 {
+        let mut host = Host::new();
+        for conn in 1..=8 {
+            host.wire.open(conn);
+        }
+        // Odd connections are served, even ones called over; one exchange at a time each.
+        let mut open = [false; 9];
+        for n in 0..60 {
+            let conn = below(8) + 1;
+            let served = conn % 2 == 1;
+            on_thread(&mut host, 500 + u32::try_from(below(2)).unwrap() * 100);
+            let at = usize::try_from(conn).unwrap();
+            let (dir, text) = match (served, open[at]) {
+                (true, false) => (Recv, get(&format!("/in/{n}"))),
+                (true, true) => (Send, ok("")),
+                (false, false) => (Send, get(&format!("/out/{n}"))),
+                (false, true) => (Recv, ok("")),
+            };
+            host.moves(conn, dir, &text);
+            open[at] = !open[at];
+            if below(10) == 0 {
+                host.pause(1 + below(5));
+            }
+        }
+        host.decode();
+        host.decoder.finish(&mut host.out);
+        children += check_traces(&host);
+        released += host.count(Counter::ParentOutlived);
+    }
+    assert!(children > 100 && released > 10, "{children} children, {released} released");
+}
+
+/// Fails unless every trace is one; gives the number of children.
+fn check_traces(host: &Host) -> usize {
+    let spans = &host.out.spans;
+    let mut roots = std::collections::HashMap::new();
+    let mut children = 0;
+    for span in spans {
+        if span.ctx.parent_id.is_none() {
+            *roots.entry(span.ctx.trace_id).or_insert(0) += 1;
+            continue;
+        }
+        let parent = spans.iter().find(|other| other.ctx.span_id == span.ctx.parent_id);
+        let Some(parent) = parent else { panic!("nothing came from elsewhere") };
+        assert_eq!(parent.ctx.trace_id, span.ctx.trace_id);
+        assert!(parent.ctx.parent_id.is_none(), "a request has no parent here: no cycle");
+        assert!(span.times.start >= parent.times.start);
+        assert!(span.times.end.0 <= parent.times.end.0 + 1_000_000);
+        children += 1;
+    }
+    assert!(spans.iter().all(|span| roots.get(&span.ctx.trace_id) == Some(&1)));
+    children
+}

@@ -5,7 +5,7 @@ use super::held::{Held, service_index};
 use super::ids::IdGenerator;
 use super::kept::KeptPool;
 use super::pair::{EXCHANGES_MAX, Exchange, Exchanges};
-use super::parents::{Parent, Threads};
+use super::parents::{Parent, Place, Threads};
 use super::processes::{Identity, PROCESSES_MAX, Processes};
 use super::record::Stamp;
 use super::verdicts::VerdictUpdate;
@@ -36,6 +36,12 @@ pub(super) struct Engine {
     /// What no span shows.
     pub(super) secrets: SecretNames,
 }
+
+/// Children of one request at most; a call more is a root.
+const CHILDREN_MAX: u32 = 10_000;
+/// How long after its request a call may end and still be part of it: both ends are read off the same
+/// clock, by different CPUs and system calls.
+const TOLERANCE_NS: u64 = 1_000_000;
 
 /// What spans need to know of their connection.
 #[derive(Clone, Debug)]
@@ -101,6 +107,7 @@ impl Engine {
             exchange.service = Some(service);
         }
         let known = exchange.service.is_some();
+        let mut parent = None;
         let ctx = match kind {
             SpanKind::Server | SpanKind::Internal => self.server_context(header),
             SpanKind::Client => {
@@ -109,14 +116,15 @@ impl Engine {
                     self.exchanges.write(slot, text);
                 }
                 // Before discovery told of its runtime, a process is not believed.
-                let parent = self.parent_of(reader, known);
-                self.client_context(header, parent)
+                let request = self.parent_of(reader, known);
+                parent = request.map(|request| request.exchange);
+                self.client_context(header, request.map(|request| request.ctx))
             }
         };
-        let on_thread = kind == SpanKind::Server && self.threads.read(reader, serial, ctx);
+        let place = Place { exchange: (slot, serial), ctx };
+        let on_thread = kind == SpanKind::Server && self.threads.read(reader, place);
         if let Some(exchange) = self.exchanges.get_mut(slot) {
-            exchange.ctx = ctx;
-            exchange.on_thread = on_thread;
+            (exchange.ctx, exchange.parent, exchange.on_thread) = (ctx, parent, on_thread);
         }
     }
 
@@ -155,15 +163,53 @@ impl Engine {
     }
 
     /// The request on which the caller works; `trusted` = its threads are believed.
-    fn parent_of(&mut self, call: Stamp, trusted: bool) -> Option<TraceCtx> {
+    fn parent_of(&mut self, call: Stamp, trusted: bool) -> Option<Place> {
         let (counter, found) = match self.threads.parent(call) {
             Parent::Found(_) if !trusted => (Counter::ParentAmbiguous, None),
-            Parent::Found(ctx) => (Counter::ParentFound, Some(ctx)),
+            Parent::Found(request) => match self.exchanges.get_mut(request.exchange.0) {
+                Some(exchange) if exchange.children < CHILDREN_MAX => {
+                    exchange.children += 1;
+                    (Counter::ParentFound, Some(request))
+                }
+                _ => (Counter::ParentFull, None),
+            },
             Parent::Ambiguous => (Counter::ParentAmbiguous, None),
             Parent::None => (Counter::ParentNone, None),
         };
         self.tally.count(counter);
         found
+    }
+
+    /// The call in `slot` ends at `end`. One that goes on when its request is answered is not part of
+    /// it: it is released, to be a root, or what the header says that it carried.
+    fn leave_parent(&mut self, slot: u32, end: KtimeNs) {
+        let Some(exchange) = self.exchanges.get_mut(slot) else { return };
+        let Some((parent, serial)) = exchange.parent.take() else { return };
+        let (header, span_id) = (exchange.pending.traceparent, exchange.ctx.span_id);
+        let is_inside = match self.exchanges.get_mut(parent) {
+            // Its slot was used again since.
+            Some(parent) if parent.serial != serial => false,
+            None => false,
+            Some(parent) => match parent.ended_at() {
+                Some(ended) => end.0 <= ended.0.saturating_add(TOLERANCE_NS),
+                None => {
+                    // Without a response, it goes on as long as its calls.
+                    parent.last = parent.last.max(end);
+                    true
+                }
+            },
+        };
+        let ctx = match header {
+            _ if is_inside => return,
+            None => self.root(span_id),
+            // The application made that span itself, and knows where it belongs.
+            Some(header) if header.parent_id == span_id => return,
+            Some(header) => continued(header, span_id),
+        };
+        self.tally.count(Counter::ParentOutlived);
+        if let Some(exchange) = self.exchanges.get_mut(slot) {
+            exchange.ctx = ctx;
+        }
     }
 
     /// Requests of this process move between threads.
@@ -201,7 +247,9 @@ impl Engine {
         out: &mut SpanBatch,
     ) -> bool {
         self.leave_thread(slot, end);
+        self.leave_parent(slot, end);
         let Some(exchange) = self.exchanges.get_mut(slot) else { return false };
+        exchange.ended = end.max(exchange.start);
         let service = exchange.service.take();
         let exchange = &*exchange;
         if end < exchange.start {

@@ -56,6 +56,12 @@ pub(super) struct Exchange {
     pub(super) serial: u64,
     /// Whether the request is open on its thread.
     pub(super) on_thread: bool,
+    /// Slot and number of the exchange that it is a child of.
+    pub(super) parent: Option<(u32, u64)>,
+    /// Its children so far.
+    pub(super) children: u32,
+    /// When it became a span; 0 = not yet. Stays until the slot is used again.
+    pub(super) ended: KtimeNs,
     /// The request.
     pub(super) request: Phase,
     /// The response.
@@ -160,6 +166,9 @@ impl Exchange {
             service: None,
             serial: 0,
             on_thread: false,
+            parent: None,
+            children: 0,
+            ended: KtimeNs(0),
             request: Phase::Begun,
             response: Phase::Awaited,
             prev: NIL,
@@ -171,8 +180,17 @@ impl Exchange {
     fn renew(&mut self, key: ExchangeKey, family: SpanFamily, serial: u64) {
         (self.key, self.family, self.serial) = (key, family, serial);
         self.on_thread = false;
+        (self.parent, self.children, self.ended) = (None, 0, KtimeNs(0));
         (self.request, self.response) = (Phase::Begun, Phase::Awaited);
         (self.prev, self.next) = (NIL, NIL);
+    }
+
+    /// When it ended, if it has.
+    pub(super) fn ended_at(&self) -> Option<KtimeNs> {
+        match self.ended {
+            KtimeNs(0) => (self.response == Phase::Over).then_some(self.last),
+            ended => Some(ended),
+        }
     }
 
     /// Whether nothing more is to be seen of it.

@@ -18,11 +18,20 @@ use crate::model::span::TraceCtx;
 /// A thread. The process belongs to the key because the kernel reuses thread ids.
 pub(super) type Thread = (Tgid, Tid);
 
+/// A request that is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its exchange's slot and number.
+    pub(super) exchange: (u32, u64),
+    /// Its place in its trace.
+    pub(super) ctx: TraceCtx,
+}
+
 /// The answer for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parent {
-    /// The request's place in its trace.
-    Found(TraceCtx),
+    /// The request.
+    Found(Place),
     /// Several requests are open, or the last one read may not be the open one.
     Ambiguous,
     /// No request is open on the thread.
@@ -45,8 +54,8 @@ struct Reading {
     changed: KtimeNs,
     /// The losses before the last read.
     losses: u16,
-    /// The last request read if it is still open: its exchange's number, its place.
-    last: Option<(u64, TraceCtx)>,
+    /// The last request read if it is still open.
+    last: Option<Place>,
 }
 
 impl Threads {
@@ -67,8 +76,8 @@ impl Threads {
         self.by_thread.retain(|(of, _)| *of != tgid);
     }
 
-    /// `reader` read the request of exchange `serial`. `false` = no room.
-    pub(super) fn read(&mut self, reader: Stamp, serial: u64, ctx: TraceCtx) -> bool {
+    /// `reader` read a request. `false` = no room.
+    pub(super) fn read(&mut self, reader: Stamp, request: Place) -> bool {
         let Stamp { at: changed, losses, .. } = reader;
         let new = || Reading { open: 0, changed, losses, last: None };
         let Some(reading) = self.by_thread.get_or_insert(reader.thread(), new) else {
@@ -76,7 +85,7 @@ impl Threads {
         };
         reading.open += 1;
         (reading.changed, reading.losses) = (reading.changed.max(changed), losses);
-        reading.last = Some((serial, ctx));
+        reading.last = Some(request);
         true
     }
 
@@ -91,7 +100,7 @@ impl Threads {
     /// Nobody can tell whether `thread` still works on exchange `serial`.
     pub(super) fn unsure(&mut self, thread: Thread, serial: u64) {
         if let Some(reading) = self.by_thread.get_mut(&thread) {
-            reading.last = reading.last.filter(|(last, _)| *last != serial);
+            reading.last = reading.last.filter(|last| last.exchange.1 != serial);
         }
     }
 
@@ -100,7 +109,7 @@ impl Threads {
         let Some(reading) = self.by_thread.get_mut(&thread) else { return };
         reading.changed = reading.changed.max(at);
         reading.open = reading.open.saturating_sub(1);
-        if reading.last.is_some_and(|(last, _)| last == serial) {
+        if reading.last.is_some_and(|last| last.exchange.1 == serial) {
             reading.last = None;
         }
         if reading.open == 0 {
@@ -113,10 +122,10 @@ impl Threads {
         match self.by_thread.get(&call.thread()) {
             Some(_) if self.moving.get(&call.tgid).is_some() => Parent::Ambiguous,
             None => Parent::None,
-            Some(Reading { open: 1, changed, losses, last: Some((_, ctx)) })
+            Some(Reading { open: 1, changed, losses, last: Some(request) })
                 if *losses == call.losses && *changed <= call.at =>
             {
-                Parent::Found(*ctx)
+                Parent::Found(*request)
             }
             Some(_) => Parent::Ambiguous,
         }
@@ -139,16 +148,17 @@ mod tests {
         Stamp { tid: Tid(3), ..at(ms) }
     }
 
-    fn ctx(flags: u8) -> TraceCtx {
-        TraceCtx { flags, ..TraceCtx::default() }
+    fn place(n: u8) -> Place {
+        let ctx = TraceCtx { flags: n, ..TraceCtx::default() };
+        Place { exchange: (u32::from(n), u64::from(n)), ctx }
     }
 
     #[test]
     fn one_open_request_that_was_read_last_is_the_parent() {
         let mut threads = Threads::new(4);
         assert_eq!(threads.parent(at(9)), Parent::None);
-        threads.read(at(1), 1, ctx(1));
-        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+        threads.read(at(1), place(1));
+        assert_eq!(threads.parent(at(9)), Parent::Found(place(1)));
         assert_eq!(threads.parent(other(9)), Parent::None);
         threads.done(T, 1, KtimeNs(4));
         assert_eq!(threads.parent(at(9)), Parent::None);
@@ -157,31 +167,31 @@ mod tests {
     #[test]
     fn two_open_requests_make_no_parent_and_neither_does_the_older_one_left() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
-        threads.read(at(2), 2, ctx(2));
+        threads.read(at(1), place(1));
+        threads.read(at(2), place(2));
         assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
         threads.done(T, 2, KtimeNs(4));
         assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
-        threads.read(at(3), 3, ctx(3));
+        threads.read(at(3), place(3));
         threads.done(T, 1, KtimeNs(4));
-        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(3)));
+        assert_eq!(threads.parent(at(9)), Parent::Found(place(3)));
     }
 
     #[test]
     fn threads_of_a_process_whose_requests_move_tell_nothing() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
+        threads.read(at(1), place(1));
         assert!(threads.moves(T.0));
         assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
         threads.forget(T.0);
-        threads.read(at(1), 2, ctx(2));
-        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(2)));
+        threads.read(at(1), place(2));
+        assert_eq!(threads.parent(at(9)), Parent::Found(place(2)));
     }
 
     #[test]
     fn a_process_that_ended_leaves_nothing_to_one_that_gets_its_ids() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
+        threads.read(at(1), place(1));
         threads.forget(T.0);
         assert_eq!(threads.parent(at(9)), Parent::None);
         threads.done(T, 1, KtimeNs(10));
@@ -190,25 +200,25 @@ mod tests {
     #[test]
     fn what_was_lost_between_request_and_call_takes_the_parent_away() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
+        threads.read(at(1), place(1));
         assert_eq!(threads.parent(Stamp { losses: 1, ..at(9) }), Parent::Ambiguous);
-        assert_eq!(threads.parent(at(9)), Parent::Found(ctx(1)));
+        assert_eq!(threads.parent(at(9)), Parent::Found(place(1)));
     }
 
     #[test]
     fn a_call_that_is_understood_late_has_no_parent() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
-        threads.read(at(2), 2, ctx(2));
+        threads.read(at(1), place(1));
+        threads.read(at(2), place(2));
         threads.done(T, 1, KtimeNs(5));
         assert_eq!(threads.parent(at(4)), Parent::Ambiguous);
-        assert_eq!(threads.parent(at(5)), Parent::Found(ctx(2)));
+        assert_eq!(threads.parent(at(5)), Parent::Found(place(2)));
     }
 
     #[test]
     fn a_read_that_was_not_captured_takes_the_parent_away() {
         let mut threads = Threads::new(4);
-        threads.read(at(1), 1, ctx(1));
+        threads.read(at(1), place(1));
         threads.read_unseen(T);
         assert_eq!(threads.parent(at(9)), Parent::Ambiguous);
     }
@@ -216,8 +226,8 @@ mod tests {
     #[test]
     fn a_thread_that_found_no_room_has_no_parent_to_give() {
         let mut threads = Threads::new(1);
-        assert!(threads.read(at(1), 1, ctx(1)));
-        assert!(!threads.read(other(2), 2, ctx(2)));
+        assert!(threads.read(at(1), place(1)));
+        assert!(!threads.read(other(2), place(2)));
         assert_eq!(threads.parent(other(9)), Parent::None);
     }
 }
