@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod cardinality;
 mod grpc_sink;
 mod http_sink;
 mod metrics;
