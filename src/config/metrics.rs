@@ -107,6 +107,8 @@ pub struct MetricsOutput {
     pub build_info: bool,
     /// Which values have exemplars.
     pub exemplars: ExemplarFilter,
+    /// Resource attributes that are labels of `target_info` besides the contract's.
+    pub extra_resource: Vec<String>,
 }
 
 /// Which values have exemplars. A later one lets more pass.
@@ -257,11 +259,13 @@ fn output(
     exemplars: ExemplarFilter,
 ) -> MetricsOutput {
     let at = |name: &str| format!("{of}.{name}");
+    let list = |name: &str| match settings.at(&at(name)).map(|s| &s.value) {
+        Some(Value::List(names)) => names.clone(),
+        _ => Vec::new(),
+    };
     MetricsOutput {
-        instrumentations: match settings.at(&at("instrumentations")).map(|s| &s.value) {
-            Some(Value::List(names)) => names.clone(),
-            _ => Vec::new(),
-        },
+        instrumentations: list("instrumentations"),
+        extra_resource: list("extra_resource_attributes"),
         histograms: Histograms {
             aggregation,
             durations: limits(settings, &at("buckets.duration_histogram")),

@@ -128,7 +128,8 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Resource attributes that `target_info` has besides.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_EXTRA_RESOURCE_ATTRIBUTES"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_EXTRA_RESOURCE_ATTRIBUTES"])
+    .acted(),
     Key::new(
         "prometheus_export.extra_span_resource_attributes",
         Kind::List,

@@ -57,6 +57,8 @@ pub(super) struct Levels {
     features: BTreeSet<Feature>,
     build_info: bool,
     resource: ResourceSelect,
+    /// Resource attributes that are labels, too.
+    extra: Vec<String>,
 }
 
 impl Levels {
@@ -72,6 +74,7 @@ impl Levels {
             features: config.features.iter().copied().collect(),
             build_info: output.build_info,
             resource: config.select.resource().clone(),
+            extra: output.extra_resource.clone(),
         }
     }
 
@@ -126,7 +129,20 @@ impl Levels {
 
     fn target_info(&self, service: &Service) -> Level {
         let labels = match self.way {
-            Way::Prometheus => prometheus_labels(service, &self.resource),
+            Way::Prometheus => {
+                let attributes = resource_of(service, &self.resource);
+                let extra = self.extra.iter().map(|key| {
+                    let value = attributes.iter().find(|(name, _)| name == key);
+                    let value = value.map_or("", |(_, value)| value);
+                    (key.replace('.', "_"), value.to_owned())
+                });
+                let mut labels = prometheus_labels(service, &self.resource);
+                let known: Vec<_> = extra
+                    .filter(|(name, _)| labels.iter().all(|(other, _)| other != name))
+                    .collect();
+                labels.extend(known);
+                labels
+            }
             Way::Otlp => {
                 let identity = [("instance", service.instance_id.clone()), ("job", service.job())];
                 let identity = identity.map(|(key, value)| (key.to_owned(), value));

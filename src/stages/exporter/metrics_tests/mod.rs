@@ -50,6 +50,7 @@ fn output() -> MetricsOutput {
         self_references: false,
         build_info: true,
         exemplars: ExemplarFilter::TraceBased,
+        extra_resource: Vec::new(),
     }
 }
 

@@ -404,3 +404,19 @@ fn a_service_has_the_families_that_its_selector_says_and_others_have_the_common_
     assert_eq!(of(&scraped, "target_info"), ["host:0", "host:1", "host:2"]);
     assert_eq!(of(&scraped, "traces_target_info"), ["host:2"]);
 }
+
+#[test]
+fn resource_attributes_are_labels_of_target_info_where_the_user_wants_that() {
+    let extra = vec!["deployment.environment".to_owned(), "team".to_owned(), "host.id".to_owned()];
+    let output = MetricsOutput { extra_resource: extra, ..output() };
+    let both = Both::new(&config(&[Feature::Application]), [&output, &output]);
+    let of = vec![("deployment.environment".to_owned(), "test".to_owned())];
+    let service = Service { extra: of, host_id: "h".to_owned(), ..Service::default() };
+    both.living.set(Tgid(1), Some(Arc::new(service)));
+    let scraped = both.scraped();
+    let label = |name| by_label(&scraped, "target_info", name).into_keys().collect::<Vec<_>>();
+    assert_eq!(label("deployment_environment"), ["test"]);
+    assert_eq!(label("team"), [""], "the set of labels is fixed");
+    let text = scraped.keys().find(|series| series.starts_with("target_info")).unwrap();
+    assert_eq!(text.matches("host_id=").count(), 1);
+}
