@@ -259,7 +259,7 @@ impl Discovery {
             (Choice::Chosen, true) => format!("{} matches it", include(process.by)),
             (Choice::Chosen, false) if !self.judge_known(known) => {
                 let by = self.selectors.matching(known).last().map(|(i, _)| i);
-                format!("{} matches it, and its exports leave out traces", include(by))
+                format!("{} matches it, and its exports leave out every signal", include(by))
             }
             (Choice::Chosen, false) => {
                 let by = self.selectors.matching(known).last().map(|(i, _)| i);

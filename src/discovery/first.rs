@@ -82,7 +82,9 @@ impl Discovery {
                 // It matches, and the process is not observed all the same.
                 let why = match self.selectors.judge(&known) {
                     Choice::Excluded(i) => format!("{} excludes it", self.excludes(i)),
-                    Choice::Chosen | Choice::Unmatched => "exports leave out traces".to_owned(),
+                    Choice::Chosen | Choice::Unmatched => {
+                        "its exports leave out every signal".to_owned()
+                    }
                 };
                 let shown = format!("{} ({}), but {why}", known.exe(), known.pid());
                 return Some((usize::MAX, 1000, std::cmp::Reverse(*tgid), shown));

@@ -194,6 +194,7 @@ impl Ports {
   - {{exe_path: '*/metricsonly', exports: [metrics]}}
   - {{exe_path: '*/c[0-9]?'}}
   - {{exe_path: '*/{{alpha,beta}}'}}
+  - {{exe_path: '*/mute', exports: []}}
   exclude_instrument:
   - {{exe_path: '*/excluded*'}}
   - {{cmd_args: '*nope*'}}
@@ -257,7 +258,7 @@ fn every_criterion_chooses_what_it_says_whenever_a_process_becomes_such() {
     assert!(says("[9] (exe_path: */c[0-9]?) matches its first process"), "{log}");
     assert!(!says("[0] (exe_path: */goblog) matched 0 of "), "{log}");
     report(&format!("{cases} cases"));
-    assert_eq!(cases, 40);
+    assert_eq!(cases, 41);
     agent.stop();
 }
 
@@ -364,9 +365,11 @@ fn names(kit: &mut Kit, m: &mut Matrix) -> [Pid; 3] {
     let attributes = "service.name=attr,service.namespace=ns";
     let attr = kit.start(&mut with("OTEL_RESOURCE_ATTRIBUTES", attributes));
     m.yes("attributes of its own", attr, &named);
-    let no_traces = "discovery.instrument[8] (exe_path: */metricsonly) matches it, and its exports \
-                     leave out traces";
-    m.no("metrics only", kit.waits("metricsonly", &[]), no_traces);
+    let metrics = by("8] (exe_path: */metricsonly");
+    m.yes("metrics only", kit.waits("metricsonly", &[]), &metrics);
+    let nothing = "discovery.instrument[11] (exe_path: */mute) matches it, and its exports leave out \
+                   every signal";
+    m.no("no signal at all", kit.waits("mute", &[]), nothing);
     [plain, own, attr]
 }
 
