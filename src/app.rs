@@ -240,7 +240,7 @@ impl Agent {
         let exporters = consumer.exporters();
         let running = Running::new(&counters, &maps, exporters, &wires.ask_decoder)?;
         let running = Arc::new(running);
-        if config.internal.is_on() {
+        if config.internal.is_on() && exporters.is_some() {
             let kernel = loaded.figures(config.internal.kernel_interval)?;
             let running = Arc::clone(&running);
             figures.fill(move || running.figures(&kernel));

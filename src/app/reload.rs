@@ -58,6 +58,12 @@ impl<'a> Current<'a> {
         let changes = loaded.changes_since(&self.loaded);
         let (live, later): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(|c| c.live);
         tell(&live, &later);
+        // Those of the start stay.
+        if self.loaded.config.metrics.lacks_of(&loaded.config.metrics) {
+            warn!(
+                "a selector asks for metric families that nobody had at the start: these need a restart"
+            );
+        }
         // What needs a restart is told at every reload until there is one.
         self.loaded.adopt_live(&loaded);
         if !live.is_empty() && discovery.send(Request::Reload(loaded.config.selection)).is_err() {

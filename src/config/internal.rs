@@ -53,8 +53,14 @@ pub(super) fn read(settings: &Settings) -> InternalConfig {
         // The port alone is enough.
         exporter if exporter == "prometheus" || own != 0 => {
             let path = text(settings, "internal_metrics.prometheus.path");
-            let port = if own == 0 { port("prometheus_export") } else { own };
-            InternalOutput::Prometheus { port, path: format!("/{}", path.trim_start_matches('/')) }
+            match [own, port("prometheus_export")].into_iter().find(|port| *port != 0) {
+                Some(port) => {
+                    let path = format!("/{}", path.trim_start_matches('/'));
+                    InternalOutput::Prometheus { port, path }
+                }
+                // The rules say so.
+                None => InternalOutput::Disabled,
+            }
         }
         _ => InternalOutput::Disabled,
     };

@@ -47,6 +47,12 @@ impl MetricsConfig {
         self.features.contains(&feature) || self.features_of_some.contains(&feature)
     }
 
+    /// Whether a service may have a family by `other`, which nothing is made of by this one.
+    pub fn lacks_of(&self, other: &Self) -> bool {
+        (self.prometheus.is_some() || self.push.is_some())
+            && other.features_of_some.iter().any(|feature| !self.makes(*feature))
+    }
+
     /// Whether span metrics go out.
     pub fn makes_span_metrics(&self) -> bool {
         let of_spans = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];

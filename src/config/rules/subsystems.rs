@@ -157,8 +157,14 @@ pub(super) fn internal_metrics_have_one_way_out(
 ) {
     let port = number(settings, "internal_metrics.prometheus.port");
     let Some(setting) = at(settings, "internal_metrics.exporter") else { return };
-    if text(settings, "internal_metrics.exporter") != Some("otel") {
-        return;
+    match text(settings, "internal_metrics.exporter") {
+        Some("otel") => {}
+        Some("prometheus") if port == 0 && !plan.prometheus => {
+            let why = "has no port to be fetched from, and nobody gets the agent's own metrics: set \
+                       internal_metrics.prometheus.port";
+            return remarks.surprise(setting, why);
+        }
+        _ => return,
     }
     if port != 0 {
         let why = "cannot be used together with internal_metrics.prometheus.port";

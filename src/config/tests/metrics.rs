@@ -143,6 +143,10 @@ fn the_agents_own_metrics_go_one_way_and_a_port_alone_turns_them_on() {
     let shared = of("internal_metrics: {exporter: prometheus, avoided_services: {limit: 3}}");
     assert_eq!(shared.output, fetched(9400, "/internal/metrics"), "the port of all metrics");
     assert_eq!(shared.avoided_max, 3);
+    let yaml = "open_port: 80\ntrace_printer: text\ninternal_metrics: {exporter: prometheus}";
+    let nowhere = from_yaml(yaml, &[]).unwrap();
+    assert!(!nowhere.config.internal.is_on());
+    assert!(nowhere.notices.iter().any(|n| n.contains("has no port")), "{:?}", nowhere.notices);
     let off = of("internal_metrics: {avoided_services: {disabled: true}}");
     assert_eq!(off.avoided_max, 0);
     let endpoint = "otel_metrics_export: {endpoint: 'http://h:4318'}\n";

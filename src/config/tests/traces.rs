@@ -160,6 +160,9 @@ fn a_selector_says_which_signals_families_and_routes_its_services_have() {
     assert!(metrics.makes(Feature::SpanOtel) && metrics.makes(Feature::Host));
     assert!(!metrics.makes(Feature::Span), "of all, the newer names");
     assert!(metrics.makes_span_metrics());
+    let plain = from_yaml("prometheus_export: {port: 1}\nopen_port: 80\n", &[]).unwrap().config;
+    assert!(plain.metrics.lacks_of(metrics), "a reload cannot add a family");
+    assert!(!metrics.lacks_of(metrics) && !metrics.lacks_of(&plain.metrics));
 }
 
 #[test]

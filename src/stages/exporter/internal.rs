@@ -32,6 +32,10 @@ impl Scrapes {
         Arc::new(Self { port, path: path.to_owned(), number: AtomicU64::new(0) })
     }
 
+    pub(super) fn is_at(&self, port: u16, path: &str) -> bool {
+        (self.port, self.path.as_str()) == (port, path)
+    }
+
     pub(super) fn count(&self) {
         self.number.fetch_add(1, Ordering::Relaxed);
     }

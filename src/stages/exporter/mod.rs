@@ -19,6 +19,7 @@ mod metrics_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -154,46 +155,32 @@ fn endpoints(
     around: &Surroundings,
 ) -> anyhow::Result<Vec<Endpoint>> {
     let metrics = &config.metrics;
-    let store = match (&metrics.prometheus, aggregator.view(Way::Prometheus)) {
-        (Some(to), Some((shared, views))) => {
-            let levels = Levels::new(around.living.clone(), Way::Prometheus, metrics, &to.output);
-            let store = StoreSource::new(shared, views, levels, to.output.exemplars);
-            Some((Scrapes::of(to.port, &to.path), store))
-        }
-        _ => None,
-    };
-    let own = match &config.internal.output {
-        InternalOutput::Prometheus { port, path } => Some(Scrapes::of(*port, path)),
-        InternalOutput::Disabled | InternalOutput::Otlp => None,
-    };
-    let (page, mut store) = store.unzip();
-    let shared = |a: &Scrapes, b: &Scrapes| (a.port, &a.path) == (b.port, &b.path);
-    let own = own.map(|own| match &page {
-        Some(page) if shared(page, &own) => Arc::clone(page),
-        _ => own,
-    });
-    let alone = page.filter(|page| own.as_ref().is_none_or(|own| !Arc::ptr_eq(page, own)));
-    let scrapes: Vec<_> = alone.iter().chain(&own).cloned().collect();
     let mut pages = Vec::new();
-    if let Some(page) = alone {
-        let source = Source { store: store.take(), internal: None };
-        pages.push((PROMETHEUS_PORT, Page { scrapes: page, source: Arc::new(source) }));
+    if let (Some(to), Some((shared, views))) =
+        (&metrics.prometheus, aggregator.view(Way::Prometheus))
+    {
+        let levels = Levels::new(around.living.clone(), Way::Prometheus, metrics, &to.output);
+        let store = StoreSource::new(shared, views, levels, to.output.exemplars);
+        let source = Source { store: Some(store), internal: None };
+        pages.push((PROMETHEUS_PORT, Scrapes::of(to.port, &to.path), source));
     }
-    if let Some(page) = own {
-        let internal = Internal::new(&config.internal, Way::Prometheus, around, scrapes);
-        let source = Source { store: store.take(), internal: Some(internal) };
-        pages.push((INTERNAL_PORT, Page { scrapes: page, source: Arc::new(source) }));
+    if let InternalOutput::Prometheus { port, path } = &config.internal.output {
+        if !pages.iter().any(|(_, page, _)| page.is_at(*port, path)) {
+            pages.push((INTERNAL_PORT, Scrapes::of(*port, path), Source::default()));
+        }
+        let all = pages.iter().map(|(_, page, _)| Arc::clone(page)).collect();
+        let internal = Internal::new(&config.internal, Way::Prometheus, around, all);
+        let page = pages.iter_mut().find(|(_, page, _)| page.is_at(*port, path));
+        if let Some((.., source)) = page {
+            source.internal = Some(internal);
+        }
     }
-    let mut endpoints = Vec::new();
-    while let Some((key, first)) = pages.first() {
-        let (port, key) = (first.scrapes.port, *key);
-        let (here, elsewhere) = pages.into_iter().partition(|(_, page)| page.scrapes.port == port);
-        pages = elsewhere;
-        let here: Vec<(&str, Page)> = here;
-        let here = here.into_iter().map(|(_, page)| page).collect();
-        endpoints.push(Endpoint::start(port, key, here)?);
+    let mut by_port = BTreeMap::new();
+    for (key, scrapes, source) in pages {
+        let (_, pages) = by_port.entry(scrapes.port).or_insert((key, Vec::new()));
+        pages.push(Page { scrapes, source: Arc::new(source) });
     }
-    Ok(endpoints)
+    by_port.into_iter().map(|(port, (key, pages))| Endpoint::start(port, key, pages)).collect()
 }
 
 /// Settings that say which ports are listened on.
