@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 
 use crate::http_sink::{Received, read_body};
 
@@ -22,6 +22,11 @@ pub(crate) struct GrpcSink {
 impl GrpcSink {
     /// Answers requests with `statuses` in order, then with 0 (OK).
     pub(crate) fn start(statuses: &[u32]) -> Self {
+        Self::start_detailing(statuses, "")
+    }
+
+    /// The same; what is not OK has these details (a `google.rpc.Status` in base64), unless empty.
+    pub(crate) fn start_detailing(statuses: &[u32], details: &'static str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -32,7 +37,7 @@ impl GrpcSink {
             .spawn(move || {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(accept(listener, statuses, log));
+                runtime.block_on(accept(listener, statuses, details, log));
             })
             .unwrap();
         Self { endpoint, received }
@@ -43,14 +48,20 @@ impl GrpcSink {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, statuses: Statuses, log: Log) {
+async fn accept(
+    listener: std::net::TcpListener,
+    statuses: Statuses,
+    details: &'static str,
+    log: Log,
+) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
         let (statuses, log) = (Arc::clone(&statuses), Arc::clone(&log));
         tokio::spawn(async move {
             let Ok(mut connection) = h2::server::handshake(stream).await else { return };
             while let Some(Ok((request, respond))) = connection.accept().await {
-                tokio::spawn(answer(request, respond, Arc::clone(&statuses), Arc::clone(&log)));
+                let (statuses, log) = (Arc::clone(&statuses), Arc::clone(&log));
+                tokio::spawn(answer(request, respond, statuses, details, log));
             }
         });
     }
@@ -60,6 +71,7 @@ async fn answer(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     statuses: Statuses,
+    details: &'static str,
     log: Log,
 ) {
     let (head, mut stream) = request.into_parts();
@@ -82,5 +94,8 @@ async fn answer(
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", status.into());
+    if status != 0 && !details.is_empty() {
+        trailers.insert("grpc-status-details-bin", HeaderValue::from_static(details));
+    }
     stream.send_trailers(trailers).unwrap();
 }

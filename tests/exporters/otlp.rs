@@ -86,6 +86,11 @@ fn spans_that_the_receiver_rejects_are_counted() {
     let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
     let (_sink, exporter) = send_three(vec![Answer::Status("200 OK", body)], &[]);
     assert_account(&exporter.join(in_a_while()), 3, 1, &[("rejected", 2)]);
+    let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"old"}}"#.to_vec();
+    let answer = Answer::Status("200 OK\r\ncontent-type: application/json", body);
+    let json = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")];
+    let (_sink, exporter) = send_three(vec![answer], &json);
+    assert_account(&exporter.join(in_a_while()), 3, 1, &[("rejected", 2)]);
 }
 
 /// An address nobody listens on.
@@ -212,6 +217,20 @@ fn grpc_requests_that_are_refused_for_good_are_dropped_and_counted() {
         eventually("the account is settled", || exporter.stage().in_flight == 0);
         assert_account(&exporter.join(in_a_while()), 3, 0, &[("refused", 3)]);
     }
+}
+
+#[test]
+fn a_receiver_that_throttles_over_grpc_is_asked_again_when_it_says_so() {
+    const RESOURCE_EXHAUSTED: u32 = 8;
+    // A RetryInfo of 1 ms.
+    const SOON: &str =
+        "CAgSBGZ1bGwaMgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIGCgQQwIQ9";
+    let sink = GrpcSink::start_detailing(&[RESOURCE_EXHAUSTED, RESOURCE_EXHAUSTED], SOON);
+    let exporter = otlp(&sink.endpoint, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    exporter.queue().push(numbered(0, 3));
+    eventually("the account is settled", || exporter.stage().in_flight == 0);
+    assert_account(&exporter.join(in_a_while()), 3, 3, &[]);
+    assert_eq!(sink.received().len(), 3);
 }
 
 #[test]

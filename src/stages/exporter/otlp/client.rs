@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::answer::Outcome;
 use super::grpc::GrpcClient;
 use super::http::HttpClient;
-use super::wire;
 use crate::config::{OtlpEndpoint, OtlpProtocol};
 
 /// A signal, and where its requests go.
@@ -16,41 +16,6 @@ pub(super) enum Signal {
     Traces,
     /// Metrics.
     Metrics,
-}
-
-/// What became of a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The receiver has it, but for `rejected` of its items.
-    Accepted {
-        /// Spans or data points that it refused.
-        rejected: u64,
-    },
-    /// Perhaps another time, `after` this long at the earliest.
-    Retry {
-        /// The cause.
-        why: String,
-        /// What the receiver asked for.
-        after: Duration,
-    },
-    /// Never.
-    Refused(String),
-}
-
-/// Reads an `ExportTraceServiceResponse`, or that of metrics: field 1 is the partial success, its field 1 the number
-/// of rejected items.
-pub(super) fn accepted(response: &[u8]) -> Outcome {
-    let mut rest = response;
-    let mut rejected = 0;
-    while let Some((number, field)) = wire::next_field(&mut rest) {
-        let (1, wire::Field::Bytes(mut partial)) = (number, field) else { continue };
-        while let Some((number, field)) = wire::next_field(&mut partial) {
-            if let (1, wire::Field::Number(n)) = (number, field) {
-                rejected = n;
-            }
-        }
-    }
-    Outcome::Accepted { rejected }
 }
 
 /// A client of one endpoint.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tracing::{info, warn};
 
-use super::client::{Client, Outcome, Signal};
+use super::answer::Outcome;
+use super::client::{Client, Signal};
 use crate::config::{BackoffConfig, OtlpEndpoint, without_userinfo};
 use crate::model::time::{instant_now, ktime_now};
 use crate::telemetry::{Counter, Counters, Seldom};
@@ -131,8 +132,8 @@ impl Delivery {
             let deadline = waits.deadline();
             let Some(timeout) = self.timeout_until(deadline) else { return Delivered::Stopped };
             let (why, after) = match self.client.send(&body, timeout) {
-                Outcome::Accepted { rejected } => {
-                    return self.accepted(number, rejected.min(number));
+                Outcome::Accepted { rejected, said } => {
+                    return self.accepted(number, rejected.min(number), &said);
                 }
                 Outcome::Refused(why) => {
                     self.refused(&why, number);
@@ -153,15 +154,19 @@ impl Delivery {
         }
     }
 
-    fn accepted(&mut self, number: u64, rejected: u64) -> Delivered {
+    fn accepted(&mut self, number: u64, rejected: u64, said: &str) -> Delivered {
         self.counters.add(self.counts.exported, number - rejected);
         if std::mem::take(&mut self.said_failing) {
             info!(url = self.url, "the endpoint takes {} again", self.items);
         }
-        if rejected > 0
+        let (url, items) = (&self.url, self.items);
+        if (rejected > 0 || !said.is_empty())
             && let Some(kept_back) = self.warnings.rejected.pass(instant_now())
         {
-            warn!(url = self.url, rejected, kept_back, "the receiver rejected {}", self.items);
+            match rejected {
+                0 => warn!(url, said, kept_back, "the receiver took the {items}, with a warning"),
+                _ => warn!(url, rejected, said, kept_back, "the receiver rejected {items}"),
+            }
         }
         Delivered::Taken { rejected }
     }

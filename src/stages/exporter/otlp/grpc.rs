@@ -19,7 +19,8 @@ use tonic::{Code, Request, Status};
 use tower_service::Service;
 
 use super::USER_AGENT;
-use super::client::{Outcome, Signal, accepted, chain};
+use super::answer::{Outcome, accepted, retry_info};
+use super::client::{Signal, chain};
 use super::connect::{Connector, Stream, Version, connector};
 use crate::config::{Compression, OtlpEndpoint};
 
@@ -102,9 +103,11 @@ fn judge(status: &Status) -> Outcome {
             | Code::Unavailable
             | Code::DataLoss
     );
+    let throttled = retry_info(status.details());
+    let retryable = retryable || status.code() == Code::ResourceExhausted && throttled.is_some();
     // What went wrong below gRPC carries its cause; what the receiver said does not.
     if retryable || status.source().is_some() {
-        Outcome::Retry { why, after: Duration::ZERO }
+        Outcome::Retry { why, after: throttled.unwrap_or_default() }
     } else {
         Outcome::Refused(why)
     }

@@ -13,12 +13,15 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
+use super::answer::{Outcome, accepted, accepted_json, retry_after};
 use super::body::Body;
-use super::client::{Outcome, Signal, accepted, chain};
+use super::client::{Signal, chain};
 use super::connect::{Connector, Version, connector};
 use crate::config::OtlpEndpoint;
+use crate::model::time::{ClockOffset, ktime_now};
 
 /// A client of one endpoint; keeps its connection. Its runtime runs only while a request does.
 #[derive(Debug)]
@@ -90,12 +93,18 @@ impl HttpClient {
 
 fn judge(response: &Response<Bytes>) -> Outcome {
     let status = response.status();
+    let header = |name: HeaderName| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
     match status.as_u16() {
+        200..=299 if header(CONTENT_TYPE).starts_with("application/json") => {
+            accepted_json(response.body())
+        }
         200..=299 => accepted(response.body()),
         429 | 502..=504 => {
-            let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
-            let after =
-                after.and_then(|v| v.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+            let now = ClockOffset::now().unix_ns(ktime_now());
+            let now = Timestamp::from_nanosecond(now.into()).unwrap_or_default();
+            let after = retry_after(header(RETRY_AFTER), now);
             Outcome::Retry { why: format!("HTTP status {status}"), after }
         }
         _ => Outcome::Refused(format!("HTTP status {status}")),

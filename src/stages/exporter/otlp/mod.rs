@@ -1,5 +1,6 @@
 //! OTLP: spans and metrics as requests, sent, tried again, and accounted for.
 
+mod answer;
 mod body;
 mod client;
 mod connect;

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -11,7 +9,6 @@ use prost::Message as _;
 
 use std::time::Duration;
 
-use super::client::{Outcome, accepted};
 use super::delivery::Backoff;
 use super::encode::Encoder;
 use crate::config::BackoffConfig;
@@ -392,19 +389,6 @@ fn more_services_than_are_remembered_are_all_encoded() {
         let read = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
         assert_eq!(sorted(read.resource_spans), sorted(expected_request(&slices)));
     }
-}
-
-#[test]
-fn a_partial_success_tells_how_many_spans_were_rejected() {
-    let response = |rejected_spans| {
-        let partial_success =
-            Some(ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() });
-        ExportTraceServiceResponse { partial_success }.encode_to_vec()
-    };
-    assert_eq!(accepted(&response(0)), Outcome::Accepted { rejected: 0 });
-    assert_eq!(accepted(&response(300)), Outcome::Accepted { rejected: 300 });
-    assert_eq!(accepted(b""), Outcome::Accepted { rejected: 0 });
-    assert_eq!(accepted(b"<html>"), Outcome::Accepted { rejected: 0 });
 }
 
 #[test]
