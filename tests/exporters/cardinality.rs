@@ -55,7 +55,7 @@ fn counts(port: u16) -> Vec<(String, u64)> {
 }
 
 /// Resident memory in bytes.
-fn resident() -> u64 {
+pub(super) fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }

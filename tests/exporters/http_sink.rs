@@ -4,7 +4,12 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use nix::libc::linger;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
+use obi::model::time::instant_now;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message as _;
@@ -18,6 +23,8 @@ pub(crate) enum Answer {
     Hang(Arc<Mutex<()>>),
     /// Close the connection.
     Close,
+    /// Reset the connection.
+    Reset,
 }
 
 impl Answer {
@@ -30,6 +37,10 @@ impl Answer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) line: String,
+    /// When.
+    pub(crate) at: Option<Instant>,
+    /// The status line that it was answered with, if it was.
+    pub(crate) status: &'static str,
     pub(crate) headers: Vec<String>,
     /// `url.path` of every span.
     pub(crate) paths: Vec<String>,
@@ -47,32 +58,64 @@ impl Received {
 /// Listens until the test ends.
 pub(crate) struct HttpSink {
     pub(crate) endpoint: String,
-    received: Arc<Mutex<Vec<Received>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+struct Shared {
+    answers: Mutex<VecDeque<Answer>>,
+    /// The answer when there is no other.
+    otherwise: Mutex<Answer>,
+    received: Mutex<Vec<Received>>,
+}
+
+impl Shared {
+    /// Notes a request, and what to do with it.
+    fn take(&self, mut request: Received) -> Answer {
+        let next = self.answers.lock().unwrap().pop_front();
+        let answer = next.unwrap_or_else(|| self.otherwise.lock().unwrap().clone());
+        if let Answer::Status(status, _) = &answer {
+            request.status = status;
+        }
+        request.at = Some(instant_now());
+        self.received.lock().unwrap().push(request);
+        answer
+    }
 }
 
 impl HttpSink {
     /// Answers requests in the order of `answers`, then with 200.
     pub(crate) fn start(answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), answers)
+    }
+
+    /// The same on a listener of the caller's.
+    pub(crate) fn start_on(listener: TcpListener, answers: Vec<Answer>) -> Self {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
-        let log = Arc::clone(&received);
+        let shared = Arc::new(Shared {
+            answers: Mutex::new(answers.into()),
+            otherwise: Mutex::new(Answer::ok()),
+            received: Mutex::default(),
+        });
+        let of_all = Arc::clone(&shared);
         std::thread::Builder::new()
             .spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let (answers, log) = (Arc::clone(&answers), Arc::clone(&log));
-                    std::thread::Builder::new()
-                        .spawn(move || serve(&stream, &answers, &log))
-                        .unwrap();
+                    let shared = Arc::clone(&of_all);
+                    std::thread::Builder::new().spawn(move || serve(stream, &shared)).unwrap();
                 }
             })
             .unwrap();
-        Self { endpoint, received }
+        Self { endpoint, shared }
+    }
+
+    /// Answers like this from now on.
+    pub(crate) fn behave(&self, answer: Answer) {
+        *self.shared.otherwise.lock().unwrap() = answer;
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        self.shared.received.lock().unwrap().clone()
     }
 
     /// The paths of all spans in all requests.
@@ -81,19 +124,22 @@ impl HttpSink {
     }
 }
 
-fn serve(stream: &TcpStream, answers: &Mutex<VecDeque<Answer>>, log: &Mutex<Vec<Received>>) {
-    let mut reader = BufReader::new(stream);
+fn serve(stream: TcpStream, shared: &Shared) {
+    let mut reader = BufReader::new(&stream);
     while let Some(request) = read_request(&mut reader) {
-        log.lock().unwrap().push(request);
-        let answer = answers.lock().unwrap().pop_front().unwrap_or_else(Answer::ok);
-        match answer {
-            Answer::Status(status, body) => respond(stream, status, &body),
+        match shared.take(request) {
+            Answer::Status(status, body) => respond(&stream, status, &body),
             Answer::Hang(until) => {
                 drop(until.lock().unwrap());
-                respond(stream, "200 OK", &[]);
+                respond(&stream, "200 OK", &[]);
             }
             Answer::Close => {
                 drop(stream.shutdown(Shutdown::Both));
+                return;
+            }
+            Answer::Reset => {
+                // Nothing lingers: the close is a reset.
+                setsockopt(&stream, Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
                 return;
             }
         }

@@ -7,7 +7,9 @@ mod grpc_sink;
 mod http_sink;
 mod metrics;
 mod otlp;
+mod outage;
 mod printers;
+mod tls;
 
 use std::fs::File;
 use std::sync::Arc;
