@@ -39,6 +39,7 @@ mod reload;
 mod selection;
 mod servers;
 mod shapes;
+mod scale;
 mod sink;
 mod stderr;
 mod tools;
