@@ -384,7 +384,7 @@ impl Pipeline {
         };
         let counters = around.counters;
         let mut decoder = Decoder::with_connections_max(seed(), Arc::clone(&counters), max)
-            .hiding(config.secrets.clone());
+            .showing(config.shown.clone());
         decoder.tell(around.living);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
         let decorator = Decorator::new(counters)

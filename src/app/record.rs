@@ -103,7 +103,7 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
         .with_context(|| format!("replay {}", path.display()))?;
     let counters = Arc::new(Counters::default());
     let mut decoder =
-        Decoder::new(recording.seed, Arc::clone(&counters)).hiding(config.secrets.clone());
+        Decoder::new(recording.seed, Arc::clone(&counters)).showing(config.shown.clone());
     // Nobody takes memory back: a replay is over soon.
     let (spares, _) = bounded(0);
     let around = exporter::Surroundings {

@@ -4,8 +4,9 @@ use super::glob::glob;
 use super::layers::{Setting, Settings};
 use super::notice::Problem;
 use super::value::{Fields, Value};
-use crate::model::secrets::SecretNames;
+use crate::model::compare::Comparison;
 use crate::model::selector::Pattern;
+use crate::model::shown::SecretNames;
 
 /// What must hold for a span that is kept: all of it.
 pub type FilterConfig = Vec<(String, Condition)>;
@@ -21,24 +22,7 @@ pub enum Condition {
     Numbers(Vec<(Comparison, i64)>),
 }
 
-/// How a number is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// `=`
-    Equals,
-    /// `≠`
-    NotEquals,
-    /// `>`
-    Greater,
-    /// `≥`
-    GreaterEquals,
-    /// `<`
-    Less,
-    /// `≤`
-    LessEquals,
-}
-
-const COMPARISONS: [(&str, Comparison); 6] = [
+pub(super) const COMPARISONS: [(&str, Comparison); 6] = [
     ("equals", Comparison::Equals),
     ("not_equals", Comparison::NotEquals),
     ("greater_than", Comparison::Greater),
@@ -46,20 +30,6 @@ const COMPARISONS: [(&str, Comparison); 6] = [
     ("less_than", Comparison::Less),
     ("less_equals", Comparison::LessEquals),
 ];
-
-impl Comparison {
-    /// Whether `value` compares so to `with`.
-    pub fn holds(self, value: i64, with: i64) -> bool {
-        match self {
-            Self::Equals => value == with,
-            Self::NotEquals => value != with,
-            Self::Greater => value > with,
-            Self::GreaterEquals => value >= with,
-            Self::Less => value < with,
-            Self::LessEquals => value <= with,
-        }
-    }
-}
 
 /// Reads `filter.application`; attributes by their names with dots.
 pub(super) fn read(settings: &Settings) -> FilterConfig {

@@ -9,6 +9,7 @@ mod discovery;
 mod document;
 mod duration;
 mod ebpf;
+mod enrichment;
 mod env;
 mod file;
 mod filter;
@@ -43,7 +44,7 @@ use std::path::{Path, PathBuf};
 pub use ebpf::{EbpfConfig, FrontEnd};
 pub use env::Environment;
 pub use file::read_bounded;
-pub use filter::{Comparison, Condition, FilterConfig};
+pub use filter::{Condition, FilterConfig};
 pub use internal::{InternalConfig, InternalOutput};
 pub use log::{AgentConfig, Fault, LogFormat, LogLevel, TracePrinter};
 pub use metrics::{
@@ -58,12 +59,14 @@ pub use source::{Change, Source};
 pub use traces::{BackoffConfig, BatchConfig, TracesConfig};
 pub use value::without_userinfo;
 
+pub use crate::model::compare::Comparison;
+
 use keys::{EXCLUDE_OTEL_INSTRUMENTED, LOG_CONFIG, OTLP_ENDPOINT, TRACE_PRINTER};
 use layers::{Remarks, Settings};
 use rules::Plan;
 
-use crate::model::secrets::SecretNames;
 use crate::model::selector::Selectors;
+use crate::model::shown::Shown;
 use crate::model::text::harmless;
 
 const CONFIG_PATH: &str = "OTEL_EBPF_CONFIG_PATH";
@@ -91,8 +94,8 @@ pub struct Config {
     pub internal: InternalConfig,
     /// How paths become routes; `None` = not at all.
     pub routes: Option<RoutesConfig>,
-    /// Parameters whose values nothing shows.
-    pub secrets: SecretNames,
+    /// What spans show of messages.
+    pub shown: Shown,
     /// Which spans are kept.
     pub filter: FilterConfig,
     /// Resource attributes of every process that defines none itself.
@@ -269,7 +272,10 @@ impl Settled {
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, &mut remarks.problems),
             routes: routes::read(settings),
-            secrets: filter::secrets(settings, &mut remarks.problems),
+            shown: Shown {
+                secrets: filter::secrets(settings, &mut remarks.problems),
+                headers: enrichment::headers(settings),
+            },
             filter: filter::read(settings),
             metrics: metrics::read(settings, &self.plan, &mut remarks.problems),
             internal: internal::read(settings),

@@ -2,15 +2,16 @@
 
 pub mod attrs;
 pub mod batch;
+pub mod compare;
 pub mod conn;
 pub mod ids;
 pub mod living;
 pub mod process;
 pub mod sampler;
-pub mod secrets;
 pub mod select;
 pub mod selector;
 pub mod service;
+pub mod shown;
 pub mod span;
 pub mod text;
 pub mod time;

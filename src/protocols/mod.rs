@@ -7,6 +7,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic)]
 #![forbid(unsafe_code)]
 
+mod headers;
 pub mod http1;
 pub mod sink;
 

@@ -2,7 +2,7 @@
 
 use crate::model::attrs::{AttrArena, AttrValue, TextRef};
 use crate::model::ids::{SpanId, TraceId};
-use crate::model::secrets::SecretNames;
+use crate::model::shown::Shown;
 use crate::model::span::SpanStatus;
 use crate::semconv::AttrKey;
 
@@ -44,9 +44,9 @@ impl PendingAttrs {
 /// Writes into a [`PendingAttrs`].
 #[derive(Debug)]
 pub struct SpanSink<'a> {
-    pending: &'a mut PendingAttrs,
-    /// What it must not show.
-    pub secrets: &'a SecretNames,
+    pub(super) pending: &'a mut PendingAttrs,
+    /// What it shows, as far as the user decides.
+    pub shown: &'a Shown,
 }
 
 impl<'a> SpanSink<'a> {
@@ -55,13 +55,13 @@ impl<'a> SpanSink<'a> {
 
     /// A sink that writes into `pending`.
     pub fn new(pending: &'a mut PendingAttrs) -> Self {
-        Self { pending, secrets: SecretNames::NONE }
+        Self { pending, shown: Shown::DEFAULT }
     }
 
-    /// The same, with other parameters that it must not show.
+    /// The same, where the user decides what it shows.
     #[must_use]
-    pub fn hiding(self, secrets: &'a SecretNames) -> Self {
-        Self { secrets, ..self }
+    pub fn showing(self, shown: &'a Shown) -> Self {
+        Self { shown, ..self }
     }
 
     /// Sets an integer.

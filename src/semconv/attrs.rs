@@ -68,4 +68,11 @@ attr_keys! {
     ClientAddress = "client.address",
     /// Name of the remote service of a client span.
     ServicePeerName = "service.peer.name",
+    /// `name:value` of a request's header that the user wants to see, one attribute each: goes out as
+    /// `http.request.header.<name>` with all its values.
+    HttpRequestHeader = "http.request.header",
+    /// The same of a response.
+    HttpResponseHeader = "http.response.header",
+    /// `name:value` of a request's header of which its response decides whether it is shown: internal.
+    HttpHeaderNoted = "obi.http.request.header",
 }

@@ -16,41 +16,47 @@ const ACTIONS: Kind = Kind::Word(&["include", "exclude", "obfuscate"]);
 const STATUS: Kind = Kind::Int(i64::MIN, i64::MAX);
 
 const RULE: &[Key] = &[
-    Key::new("action", ACTIONS, "", "What becomes of what matches."),
-    Key::new("type", Kind::Word(&["headers", "body"]), "", "What the rule is about."),
-    Key::new("scope", Kind::Word(&["request", "response", "all"]), "", "Which message."),
+    Key::new("action", ACTIONS, "", "What becomes of what matches.").acted(),
+    Key::new("type", Kind::Word(&["headers", "body"]), "", "What the rule is about.").acted(),
+    Key::new("scope", Kind::Word(&["request", "response", "all"]), "", "Which message.").acted(),
     Key::new(
         "obfuscation_string",
         Kind::Text,
         "",
         "What is written instead of an obfuscated value.",
-    ),
-    Key::new("match.patterns", Kind::Globs, "", "Names of headers."),
+    )
+    .acted(),
+    Key::new("match.patterns", Kind::Globs, "", "Names of headers.").acted(),
     Key::new(
         "match.case_sensitive",
         Kind::Bool,
         "false",
         "Names of headers must match in upper and lower case.",
-    ),
+    )
+    .acted(),
     Key::new(
         "match.obfuscation_json_paths",
         Kind::List,
         "",
         "JSONPath of what is obfuscated in a body.",
     ),
-    Key::new("match.url_path_patterns", Kind::Globs, "", "Paths of requests; all when absent."),
+    Key::new("match.url_path_patterns", Kind::Globs, "", "Paths of requests; all when absent.")
+        .acted(),
     Key::new(
         "match.methods",
         Kind::WordsAnyCase(&["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]),
         "",
         "Methods of requests; all when absent.",
-    ),
-    Key::new("match.response_status_code.greater_than", STATUS, "", "Status of the answer."),
-    Key::new("match.response_status_code.greater_equals", STATUS, "", "Status of the answer."),
-    Key::new("match.response_status_code.equals", STATUS, "", "Status of the answer."),
-    Key::new("match.response_status_code.not_equals", STATUS, "", "Status of the answer."),
-    Key::new("match.response_status_code.less_equals", STATUS, "", "Status of the answer."),
-    Key::new("match.response_status_code.less_than", STATUS, "", "Status of the answer."),
+    )
+    .acted(),
+    Key::new("match.response_status_code.greater_than", STATUS, "", "Status of the answer.")
+        .acted(),
+    Key::new("match.response_status_code.greater_equals", STATUS, "", "Status of the answer.")
+        .acted(),
+    Key::new("match.response_status_code.equals", STATUS, "", "Status of the answer.").acted(),
+    Key::new("match.response_status_code.not_equals", STATUS, "", "Status of the answer.").acted(),
+    Key::new("match.response_status_code.less_equals", STATUS, "", "Status of the answer.").acted(),
+    Key::new("match.response_status_code.less_than", STATUS, "", "Status of the answer.").acted(),
 ];
 
 const ENRICHED: &[Key] = &[Key::new(
@@ -165,13 +171,15 @@ pub(super) const KEYS: &[Key] = &[
         "ebpf.payload_extraction.http.enrichment.enabled",
         &["OTEL_EBPF_HTTP_ENRICHMENT_ENABLED"],
         "Puts headers and bodies onto spans, by rules.",
-    ),
+    )
+    .acted(),
     Key::new(
         "ebpf.payload_extraction.http.enrichment.policy.default_action.headers",
         ACTIONS,
         "exclude",
         "What becomes of a header that no rule matches.",
-    ),
+    )
+    .acted(),
     Key::new(
         "ebpf.payload_extraction.http.enrichment.policy.default_action.body",
         ACTIONS,
@@ -184,13 +192,15 @@ pub(super) const KEYS: &[Key] = &[
         "'***'",
         "What is written instead of an obfuscated value.",
     )
-    .vars(&["OTEL_EBPF_HTTP_ENRICHMENT_OBFUSCATION_STRING"]),
+    .vars(&["OTEL_EBPF_HTTP_ENRICHMENT_OBFUSCATION_STRING"])
+    .acted(),
     Key::new(
         "ebpf.payload_extraction.http.enrichment.rules",
         Kind::Items(RULE),
         "",
-        "The rules, in order.",
-    ),
+        "The rules, in order; those about bodies have no effect yet.",
+    )
+    .acted(),
     Key::new(
         "ebpf.log_enricher.services",
         Kind::Items(ENRICHED),

@@ -100,6 +100,10 @@ pub(super) fn enrichment_rules_hold_together(settings: &Settings, _: &Plan, rema
             let text = format!("{RULES}[{i}] has no {name}, and so no effect");
             remarks.surprise_at(fields.line, text);
         }
+        if rule.kind == "body" {
+            let text = format!("{RULES}[{i}] has no effect yet: no span shows bodies");
+            remarks.surprise_at(fields.line, text);
+        }
         if rule.has("obfuscation_string") && !matches!(rule.action, "obfuscate" | "") {
             let only = "has no effect: it is for the action obfuscate";
             let text = format!("{RULES}[{i}].obfuscation_string {only}");

@@ -172,7 +172,7 @@ fn names_of_secret_parameters_are_lists_of_bounded_length() {
             "open_port: 80\ntrace_printer: text\nattributes:\n  sensitive_query_params:\n    \
              add: [{add}]\n    remove: [sid]\n"
         );
-        from_yaml(&yaml, &[]).map(|loaded| loaded.config.secrets)
+        from_yaml(&yaml, &[]).map(|loaded| loaded.config.shown.secrets)
     };
     let names = of("code").unwrap();
     assert_eq!((names.hidden, names.shown), (vec!["code".to_owned()], vec!["sid".to_owned()]));

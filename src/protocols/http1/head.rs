@@ -375,6 +375,23 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// Names and values of header lines. One that is continued, or that is not there whole, is left out, as
+/// is one whose name is none.
+pub(super) fn header_lines(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let (line, after) = rest.split_at_checked(line_end(rest, 0)?)?;
+        rest = after;
+        Some((line, matches!(after.first(), Some(b' ' | b'\t'))))
+    })
+    .filter_map(|(line, continued)| {
+        let colon = memchr(b':', line)?;
+        let (name, value) = line.split_at_checked(colon)?;
+        let is_name = !name.is_empty() && name.iter().all(|b| is_token(*b));
+        (is_name && !continued).then_some((name, value_of(value)?))
+    })
+}
+
 /// The value, where a colon stands right behind the name.
 fn value_of(rest: &[u8]) -> Option<&[u8]> {
     Some(rest.strip_prefix(b":")?.trim_ascii())
@@ -390,4 +407,19 @@ fn rest_of<'a, const N: usize>(line: &'a [u8], name: &[u8; N]) -> Option<&'a [u8
         differ | ((byte ^ name) & !case)
     });
     (differ == 0).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_lines_are_names_and_values_and_what_is_doubtful_is_left_out() {
+        let lines = b"Host: a\r\nX-Id:1\r\nX-Empty:  \r\nno colon\r\n: nameless\r\nX-White : 1\r\n\
+            X-Folded: 1\r\n 2\r\nX-Last: a:b\t\r\n\r\nX-Cut: 1";
+        let found: Vec<_> = header_lines(lines)
+            .map(|(name, value)| [name, value].map(|bytes| String::from_utf8_lossy(bytes)))
+            .collect();
+        assert_eq!(found, [["Host", "a"], ["X-Id", "1"], ["X-Empty", ""], ["X-Last", "a:b"]]);
+    }
 }

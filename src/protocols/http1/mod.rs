@@ -99,7 +99,7 @@ pub enum Message<'a> {
     /// A request's.
     Request(Request<'a>),
     /// A response's.
-    Response(Response),
+    Response(Response<'a>),
 }
 
 /// A request's head.
@@ -113,15 +113,19 @@ pub struct Request<'a> {
     cut: bool,
     host: Option<&'a [u8]>,
     traceparent: Once<'a>,
+    /// Its header lines.
+    lines: &'a [u8],
     body: Option<u64>,
 }
 
 /// A response's head.
 #[derive(Clone, Copy, Debug)]
-pub struct Response {
+pub struct Response<'a> {
     dir: Direction,
     exchange: u64,
     status: u16,
+    /// Its header lines.
+    lines: &'a [u8],
     body: Option<u64>,
 }
 
@@ -227,6 +231,7 @@ impl Protocol for Http1 {
 
     fn describe_unanswered(span: &mut SpanSink<'_>) {
         span.bool(AttrKey::HttpResponseObserved, false);
+        span.settle_headers(None, []);
     }
 }
 
@@ -285,7 +290,9 @@ impl Http1Conn {
             return starved(input);
         }
         let cut = if end.is_some() { None } else { cut };
-        let head = HeadRead { line_cut: false, fields, bytes: end.unwrap_or(bytes.len()), cut };
+        let size = end.unwrap_or(bytes.len());
+        let lines = bytes.get(first..size).unwrap_or_default();
+        let head = HeadRead { line_cut: false, lines, fields, bytes: size, cut };
         match start {
             StartLine::Request { method, target } => {
                 self.request(dir, input.at, method, target, &head)
@@ -313,7 +320,7 @@ impl Http1Conn {
             Some((method, target)) => {
                 let cut = Some(State::Broken(cut));
                 let fields = Fields::default();
-                let head = HeadRead { line_cut: true, fields, bytes: bytes.len(), cut };
+                let head = HeadRead { line_cut: true, lines: b"", fields, bytes: bytes.len(), cut };
                 self.request(dir, input.at, method, target, &head)
             }
             None => outcome,
@@ -348,7 +355,8 @@ impl Http1Conn {
         let (consumed, body, end) = side.begin(head, head.request_body());
         let Fields { host, traceparent, .. } = head.fields;
         let cut = head.line_cut;
-        let msg = Request { dir, exchange, method, target, cut, host, traceparent, body };
+        let lines = head.lines;
+        let msg = Request { dir, exchange, method, target, cut, host, traceparent, lines, body };
         Step::Message { consumed, msg: Message::Request(msg), end }
     }
 
@@ -389,7 +397,7 @@ impl Http1Conn {
             _ => head.response_body(),
         };
         let (consumed, body, end) = self.side(dir).begin(head, body);
-        let msg = Response { dir, exchange, status, body };
+        let msg = Response { dir, exchange, status, lines: head.lines, body };
         Step::Message { consumed, msg: Message::Response(msg), end }
     }
 }

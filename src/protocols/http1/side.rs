@@ -62,6 +62,8 @@ pub(super) enum Loss {
 pub(super) struct HeadRead<'a> {
     /// Not even its first line is all there.
     pub(super) line_cut: bool,
+    /// Its header lines.
+    pub(super) lines: &'a [u8],
     pub(super) fields: Fields<'a>,
     /// Its bytes with the empty line, or those that are there.
     pub(super) bytes: usize,

@@ -1,6 +1,6 @@
 //! What an exchange's span says: attributes of the HTTP server and client families.
 
-use super::head::Once;
+use super::head::{Once, header_lines};
 use super::target::{Target, host_of, scrubbed};
 use super::{Message, Request, Response, traceparent};
 use crate::model::conn::Direction;
@@ -30,7 +30,7 @@ fn describe_request(request: &Request<'_>, span: &mut SpanSink<'_>) {
         span.cut();
     }
     if !target.query.is_empty() {
-        span.text_concat(AttrKey::UrlQuery, scrubbed(target.query, span.secrets));
+        span.text_concat(AttrKey::UrlQuery, scrubbed(target.query, &span.shown.secrets));
     }
     if let Some(host) = host {
         span.text(AttrKey::HttpHost, host);
@@ -47,6 +47,7 @@ fn describe_request(request: &Request<'_>, span: &mut SpanSink<'_>) {
     {
         span.traceparent(tp);
     }
+    span.note_headers(header_lines(request.lines));
 }
 
 /// `scheme://host/path?query`, or `path?query` when the host is not known.
@@ -58,11 +59,12 @@ fn describe_full_url(target: &Target<'_>, host: Option<&[u8]>, span: &mut SpanSi
     };
     let path = if target.path == b"*" && host.is_some() { b"" } else { target.path };
     let mark: &[u8] = if target.query.is_empty() { b"" } else { b"?" };
-    let pieces = origin.into_iter().chain([path, mark]).chain(scrubbed(target.query, span.secrets));
+    let pieces =
+        origin.into_iter().chain([path, mark]).chain(scrubbed(target.query, &span.shown.secrets));
     span.text_concat(AttrKey::UrlFull, pieces);
 }
 
-fn describe_response(response: &Response, span: &mut SpanSink<'_>) {
+fn describe_response(response: &Response<'_>, span: &mut SpanSink<'_>) {
     span.int(AttrKey::HttpResponseStatusCode, i64::from(response.status));
     if let Some(bytes) = response.body {
         body_size(AttrKey::HttpResponseBodySize, bytes, span);
@@ -74,6 +76,7 @@ fn describe_response(response: &Response, span: &mut SpanSink<'_>) {
     if response.status >= failed_from {
         span.status(SpanStatus::Error);
     }
+    span.settle_headers(Some(i64::from(response.status)), header_lines(response.lines));
 }
 
 /// Writes the length of a body that was only known at its end.

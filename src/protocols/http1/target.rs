@@ -1,6 +1,6 @@
 //! Request targets (RFC 9112 section 3.2) and what must not leave the host of their queries.
 
-use crate::model::secrets::SecretNames;
+use crate::model::shown::SecretNames;
 
 /// What replaces a sensitive value.
 const REDACTED: &[u8] = b"REDACTED";

@@ -358,8 +358,10 @@ impl Connection {
                 engine.tally.count(Counter::Unanswered);
                 end = closed.unwrap_or(end);
                 if let Proto::Known(state) = &self.proto {
-                    let unanswered = |p: &mut _| state.describe_unanswered(&mut SpanSink::new(p));
-                    engine.exchanges.write(slot, unanswered);
+                    let Engine { exchanges, shown, .. } = &mut *engine;
+                    exchanges.write(slot, |pending| {
+                        state.describe_unanswered(&mut SpanSink::new(pending).showing(shown));
+                    });
                 }
             }
             Phase::Begun => engine.tally.count(Counter::ResponseCut),

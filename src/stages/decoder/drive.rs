@@ -435,8 +435,8 @@ impl Driver for Messages<'_> {
             self.full = true;
             return;
         };
-        let Engine { exchanges, secrets, .. } = &mut *self.engine;
-        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).hiding(secrets)));
+        let Engine { exchanges, shown, .. } = &mut *self.engine;
+        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).showing(shown)));
         if let Some(exchange) = self.engine.exchanges.get_mut(slot) {
             exchange.dir = self.dir;
             exchange.start = self.first.at;
@@ -463,8 +463,8 @@ impl Driver for Messages<'_> {
         if in_order {
             self.gave_up = self.pairing.give_up_before(slot, &mut self.engine.exchanges);
         }
-        let Engine { exchanges, secrets, .. } = &mut *self.engine;
-        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).hiding(secrets)));
+        let Engine { exchanges, shown, .. } = &mut *self.engine;
+        exchanges.write(slot, |pending| describe(&mut SpanSink::new(pending).showing(shown)));
         let Some(exchange) = self.engine.exchanges.get_mut(slot) else { return };
         exchange.response = Phase::Begun;
         exchange.last = exchange.last.max(self.first.at);

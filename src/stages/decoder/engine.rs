@@ -14,7 +14,7 @@ use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::conn::{ConnEnds, Direction, Endpoint};
 use crate::model::ids::{ConnId, KtimeNs, SpanId, Tgid};
-use crate::model::secrets::SecretNames;
+use crate::model::shown::Shown;
 use crate::model::span::{NotFor, SpanHead, SpanTimes, TraceCtx};
 use crate::protocols::{SpanSink, TraceParent};
 use crate::semconv::{AttrKey, SpanKind};
@@ -34,7 +34,7 @@ pub(super) struct Engine {
     pub(super) now: KtimeNs,
     ids: IdGenerator,
     /// What no span shows.
-    pub(super) secrets: SecretNames,
+    pub(super) shown: Shown,
 }
 
 /// Children of one request at most; a call more is a root.
@@ -87,7 +87,7 @@ impl Engine {
             verdicts: Vec::new(),
             now: KtimeNs(0),
             ids: IdGenerator::new(seed),
-            secrets: SecretNames::default(),
+            shown: Shown::default(),
         }
     }
 

@@ -33,7 +33,7 @@ use crate::model::conn::Direction;
 use crate::model::ids::{KtimeNs, Tgid};
 use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord, ThreadModel};
-use crate::model::secrets::SecretNames;
+use crate::model::shown::Shown;
 use crate::model::time::ClockOffset;
 use crate::telemetry::{Counter, Counters, Stage};
 
@@ -95,8 +95,8 @@ impl Decoder {
 
     /// Shows no values of the parameters that these names say.
     #[must_use]
-    pub fn hiding(mut self, secrets: SecretNames) -> Self {
-        self.engine.secrets = secrets;
+    pub fn showing(mut self, shown: Shown) -> Self {
+        self.engine.shown = shown;
         self
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::duration::GoDuration;
+use super::headers::{Headers, SIDES, of};
 use super::hex::Hex;
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
@@ -45,9 +46,13 @@ fn object(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Result
     json.field("traceFlags", ctx.flags)?;
     json.field("peerName", batch.attr_text(span, AttrKey::ClientAddress))?;
     json.field("hostName", batch.attr_text(span, AttrKey::ServerAddress))?;
+    let headers = SIDES.map(|(key, name)| (key, name, of(batch, span, key)));
+    for (_, name, headers) in &headers {
+        of_side(json, name, headers)?;
+    }
     json.field("kind", span.family.kind().word())?;
     times(json, batch, span)?;
-    attributes(json, batch, span)?;
+    attributes(json, batch, span, &headers)?;
     json.close(b'}')
 }
 
@@ -65,10 +70,23 @@ fn times(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Result<
     json.field("handlerDurationUSec", handler / 1_000)
 }
 
-fn attributes(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Result<()> {
+fn attributes(
+    json: &mut Json<'_>,
+    batch: &SpanBatch,
+    span: &SpanHead,
+    headers: &[(AttrKey, &str, Headers<'_>)],
+) -> io::Result<()> {
+    let lines = headers.iter().flat_map(|(key, _, headers)| {
+        let name = move |name: &&str| format!("{}.{name}", key.name());
+        headers.iter().map(move |(header, values)| (name(header), values.join(", ")))
+    });
+    let mut lines = lines.peekable();
     json.key("attributes")?;
     json.open(b'{')?;
     for (name, key) in span.family.printed_attributes() {
+        while let Some((header, value)) = lines.next_if(|(header, _)| header.as_str() < *name) {
+            json.field(&header, value)?;
+        }
         match batch.attr(span, *key) {
             Some(AttrValue::I64(n)) => json.field(name, n)?,
             Some(AttrValue::Bool(b)) => json.field(name, b)?,
@@ -77,6 +95,28 @@ fn attributes(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Re
             None if key.is_integer() => json.field(name, 0)?,
             None => json.field(name, "")?,
         }
+    }
+    for (header, value) in lines {
+        json.field(&header, value)?;
+    }
+    json.close(b'}')
+}
+
+/// Headers as an object of arrays, if there are some.
+fn of_side(json: &mut Json<'_>, name: &str, headers: &Headers<'_>) -> io::Result<()> {
+    if headers.is_empty() {
+        return Ok(());
+    }
+    json.key(name)?;
+    json.open(b'{')?;
+    for (header, values) in headers {
+        json.key(header)?;
+        json.open(b'[')?;
+        for value in values {
+            json.item()?;
+            json.text(value)?;
+        }
+        json.close(b']')?;
     }
     json.close(b'}')
 }
@@ -122,6 +162,10 @@ impl Json<'_> {
 
     fn field(&mut self, key: &str, value: impl fmt::Display) -> io::Result<()> {
         self.key(key)?;
+        self.text(value)
+    }
+
+    fn text(&mut self, value: impl fmt::Display) -> io::Result<()> {
         self.out.write_all(b"\"")?;
         write!(Escaped(self.out), "{value}")?;
         self.out.write_all(b"\"")

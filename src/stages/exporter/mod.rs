@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 mod duration;
+mod headers;
 mod hex;
 mod internal;
 mod json;

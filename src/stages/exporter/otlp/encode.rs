@@ -6,6 +6,7 @@
 //! A message stands behind its length. Instead of writing it elsewhere and copying it, room is left
 //! for the length, which is written when it is known: a varint may have more bytes than it needs.
 
+use super::headers;
 use super::keys;
 use super::resource::Resources;
 use super::wire::{self, Room};
@@ -123,6 +124,7 @@ fn write_scope(
     let values = Values::of(batch, span);
     // The name repeats texts.
     let attributes = exported.len().saturating_mul(keys::ROOM);
+    let attributes = attributes.saturating_add(values.headers.saturating_mul(headers::ROOM));
     let most = FIXED_BYTES.saturating_add(attributes).saturating_add(values.text_bytes * 2);
     wire::append(out, most, |room| {
         let scope_spans = room.begin(2);
@@ -170,6 +172,9 @@ fn write_span(
             None if key.is_integer() => keys::int(out, *key, 0),
             None => keys::text(out, *key, b""),
         }
+    }
+    if values.headers > 0 {
+        headers::write(out, batch, span);
     }
     match span.status {
         SpanStatus::Unset => {}

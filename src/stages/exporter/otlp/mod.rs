@@ -7,6 +7,7 @@ mod connect;
 mod delivery;
 pub mod encode;
 mod grpc;
+mod headers;
 mod http;
 mod keys;
 mod levels;
