@@ -16,6 +16,8 @@ mod text;
 mod values;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod metrics_tests;
 #[cfg(test)]
 mod tests;

@@ -83,7 +83,8 @@ const BASKET: [(AttrKey, Set<'static>); 9] = [
     (AttrKey::ServerPort, Set::Int(8080)),
 ];
 
-fn batch() -> SpanBatch {
+/// An empty batch of the contract's service.
+pub(super) fn shop() -> SpanBatch {
     let service = Service {
         name: "basket".into(),
         namespace: "shop".into(),
@@ -113,7 +114,7 @@ fn json_of(batch: &SpanBatch, indent: bool) -> String {
 
 #[test]
 fn the_text_line_is_the_contract_s_example() {
-    let mut batch = batch();
+    let mut batch = shop();
     add(&mut batch, basket(SpanFamily::HttpServer), &BASKET);
     assert_eq!(
         text_of(&batch),
@@ -126,7 +127,7 @@ fn the_text_line_is_the_contract_s_example() {
 
 #[test]
 fn the_text_line_of_a_bare_client_span_shows_zeroes_and_its_own_namespace_at_the_peer() {
-    let mut batch = batch();
+    let mut batch = shop();
     let mut span = basket(SpanFamily::HttpClient);
     span.ctx.parent_id = SpanId::NONE;
     span.ctx.flags = 0;
@@ -149,7 +150,7 @@ fn the_text_line_of_a_bare_client_span_shows_zeroes_and_its_own_namespace_at_the
 
 #[test]
 fn a_process_whose_name_has_line_ends_writes_no_lines_of_its_own() {
-    let mut batch = batch();
+    let mut batch = shop();
     let name = "svc\n2026\u{1b}[31m".to_owned();
     let service = Service { name, namespace: "a\r\nb".to_owned(), ..Service::default() };
     batch.services = vec![Arc::new(service)];
@@ -163,7 +164,7 @@ fn a_process_whose_name_has_line_ends_writes_no_lines_of_its_own() {
 #[test]
 fn the_odd_suffix_counts_hours_to_twelve() {
     for (hours, suffix) in [(-14, "731255"), (-13, "73155"), (-2, "731255"), (9, "731155")] {
-        let mut batch = batch();
+        let mut batch = shop();
         batch.clock.0 += (hours * 3600 - 4) * 1_000_000_000;
         add(&mut batch, basket(SpanFamily::HttpServer), &[]);
         let line = text_of(&batch);
@@ -187,14 +188,14 @@ const BASKET_JSON: &str = concat!(
 
 #[test]
 fn json_has_the_contract_s_keys_in_order_and_every_number_as_text() {
-    let mut batch = batch();
+    let mut batch = shop();
     add(&mut batch, basket(SpanFamily::HttpServer), &BASKET);
     assert_eq!(json_of(&batch, false), BASKET_JSON);
 }
 
 #[test]
 fn json_is_one_array_a_batch_and_absent_values_are_empty_or_zero() {
-    let mut batch = batch();
+    let mut batch = shop();
     let mut span = basket(SpanFamily::HttpClient);
     span.ctx.parent_id = SpanId::NONE;
     add(&mut batch, span.clone(), &[]);
@@ -217,7 +218,7 @@ fn json_is_one_array_a_batch_and_absent_values_are_empty_or_zero() {
 #[test]
 fn json_escapes_as_go_does_and_stays_what_it_was() {
     let path = "/<a>&\"\\\u{2028}\u{2029}\n\u{8}\u{c}\u{1}\u{7f}ü\u{2027}\u{202a}€";
-    let mut batch = batch();
+    let mut batch = shop();
     add(&mut batch, basket(SpanFamily::HttpServer), &[(AttrKey::UrlPath, Set::Text(path))]);
     let json = json_of(&batch, false);
     let escaped =
@@ -229,7 +230,7 @@ fn json_escapes_as_go_does_and_stays_what_it_was() {
 
 #[test]
 fn indented_json_is_the_same_document_indented_by_one_blank() {
-    let mut batch = batch();
+    let mut batch = shop();
     add(&mut batch, basket(SpanFamily::HttpServer), &BASKET);
     let json = json_of(&batch, true);
     assert!(
@@ -244,7 +245,7 @@ fn indented_json_is_the_same_document_indented_by_one_blank() {
 
 /// `n` spans whose paths count up from `first`.
 pub(super) fn numbered(first: usize, n: usize) -> Arc<SpanBatch> {
-    let mut batch = batch();
+    let mut batch = shop();
     for i in first..first + n {
         let path = i.to_string();
         add(&mut batch, basket(SpanFamily::HttpServer), &[(AttrKey::UrlPath, Set::Text(&path))]);

@@ -69,6 +69,13 @@ fn config(features: &[Feature]) -> MetricsConfig {
     }
 }
 
+/// What Prometheus reads after this batch.
+pub(super) fn page(batch: &Arc<SpanBatch>) -> String {
+    let both = Both::new(&config(&FEATURES), [&output(), &output()]);
+    both.record((**batch).clone());
+    both.text(Format::Text)
+}
+
 /// A store with both ways out.
 struct Both {
     shared: Shared,
