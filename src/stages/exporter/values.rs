@@ -24,30 +24,24 @@ pub(super) struct Values<'a> {
     by_key: [Option<AttrValue>; AttrKey::ALL.len()],
     /// Bytes of all texts.
     pub(super) text_bytes: usize,
-    /// Attributes that are headers.
-    pub(super) headers: usize,
 }
 
 impl<'a> Values<'a> {
     /// The attributes of `span`.
     pub(super) fn of(batch: &'a SpanBatch, span: &SpanHead) -> Self {
         let mut by_key = [None; AttrKey::ALL.len()];
-        let (mut text_bytes, mut headers) = (0usize, 0usize);
+        let mut text_bytes = 0usize;
         for (key, value) in batch.attrs_of(span) {
             if let Some(slot) = by_key.get_mut(*key as usize) {
                 *slot = Some(*value);
             }
-            headers += usize::from(matches!(
-                key,
-                AttrKey::HttpRequestHeader | AttrKey::HttpResponseHeader
-            ));
             text_bytes = text_bytes.saturating_add(match value {
                 AttrValue::Text(r) => r.len as usize,
                 AttrValue::Static(s) => s.len(),
                 AttrValue::I64(_) | AttrValue::Bool(_) => 0,
             });
         }
-        Self { text: &batch.text, by_key, text_bytes, headers }
+        Self { text: &batch.text, by_key, text_bytes }
     }
 
     /// The value of `key`.

@@ -124,8 +124,11 @@ fn write_scope(
     let values = Values::of(batch, span);
     // The name repeats texts.
     let attributes = exported.len().saturating_mul(keys::ROOM);
-    let attributes = attributes.saturating_add(values.headers.saturating_mul(headers::ROOM));
-    let most = FIXED_BYTES.saturating_add(attributes).saturating_add(values.text_bytes * 2);
+    let headers = if headers::are_among(&values) { headers::room(batch, span) } else { 0 };
+    let most = FIXED_BYTES
+        .saturating_add(attributes)
+        .saturating_add(headers)
+        .saturating_add(values.text_bytes * 2);
     wire::append(out, most, |room| {
         let scope_spans = room.begin(2);
         room.put_all([0x0a, 0]);
@@ -173,7 +176,7 @@ fn write_span(
             None => keys::text(out, *key, b""),
         }
     }
-    if values.headers > 0 {
+    if headers::are_among(values) {
         headers::write(out, batch, span);
     }
     match span.status {

@@ -3,10 +3,25 @@
 use super::wire::Room;
 use crate::model::batch::SpanBatch;
 use crate::model::span::SpanHead;
+use crate::semconv::AttrKey;
 use crate::stages::exporter::headers::{SIDES, of};
+use crate::stages::exporter::values::Values;
 
 /// Bytes that a header takes beside its name and value.
-pub(super) const ROOM: usize = 64;
+const ROOM: usize = 64;
+
+/// Whether the span has some.
+#[inline]
+pub(super) fn are_among(values: &Values<'_>) -> bool {
+    SIDES.iter().any(|(key, _)| values.get(*key).is_some())
+}
+
+/// Bytes that those of `span` take at most, beside their texts.
+#[cold]
+pub(super) fn room(batch: &SpanBatch, span: &SpanHead) -> usize {
+    let is_header = |key: AttrKey| SIDES.iter().any(|(side, _)| *side == key);
+    batch.attrs_of(span).filter(|(key, _)| is_header(*key)).count().saturating_mul(ROOM)
+}
 
 /// Appends those of `span`, as field 9 of it.
 #[cold]
