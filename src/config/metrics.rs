@@ -115,6 +115,8 @@ pub struct MetricsOutput {
     pub exemplars: ExemplarFilter,
     /// Resource attributes that are labels of `target_info` besides the contract's.
     pub extra_resource: Vec<String>,
+    /// Resource attributes that span metrics have besides.
+    pub extra_of_spans: Vec<String>,
 }
 
 /// Which values have exemplars. A later one lets more pass.
@@ -272,6 +274,7 @@ fn output(
     MetricsOutput {
         instrumentations: list("instrumentations"),
         extra_resource: list("extra_resource_attributes"),
+        extra_of_spans: list("extra_span_resource_attributes"),
         histograms: Histograms {
             aggregation,
             durations: limits(settings, &at("buckets.duration_histogram")),

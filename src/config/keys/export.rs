@@ -174,7 +174,8 @@ pub(super) const KEYS: &[Key] = &[
         .vars(&["OTEL_EBPF_ALLOW_SERVICE_GRAPH_SELF_REFERENCES"])
     .acted(),
     Key::new("otel_metrics_export.extra_span_resource_attributes", Kind::List, "", "Resource attributes that span metrics have besides.")
-        .vars(&["OTEL_EBPF_EXTRA_SPAN_RESOURCE_ATTRIBUTES"]),
+        .vars(&["OTEL_EBPF_EXTRA_SPAN_RESOURCE_ATTRIBUTES"])
+    .acted(),
     Key::new("otel_metrics_export.otel_sdk_log_level", SDK_LOG_LEVEL, "", "How much the exporter logs.")
         .vars(&["OTEL_EBPF_SDK_LOG_LEVEL"]),
     Key::new("otel_metrics_export.features", FEATURES, "", "Metric families of every exporter, where metrics are sent over OTLP.")

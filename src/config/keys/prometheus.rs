@@ -136,7 +136,8 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "Resource attributes that span metrics have besides.",
     )
-    .vars(&["OTEL_EBPF_PROMETHEUS_EXTRA_SPAN_RESOURCE_ATTRIBUTES"]),
+    .vars(&["OTEL_EBPF_PROMETHEUS_EXTRA_SPAN_RESOURCE_ATTRIBUTES"])
+    .acted(),
     Key::new(
         "prometheus_export.features",
         FEATURES,

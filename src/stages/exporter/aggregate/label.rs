@@ -1,5 +1,6 @@
 //! Labels: what a series' attributes are taken from, and how their values make up its key.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -15,7 +16,7 @@ use crate::stages::exporter::values::{Value, Values};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
     /// Its key over OTLP; for Prometheus, with `_` for `.`.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Where its value comes from.
     pub(crate) source: Source,
     /// Where its value stands: in the key of the series, at this place among its values, or in what
@@ -24,7 +25,7 @@ pub(crate) struct Label {
 }
 
 /// What an attribute's value is taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// An attribute of the span.
     Span(AttrKey),
@@ -42,6 +43,8 @@ pub(crate) enum Source {
     Language,
     /// `host.id`.
     HostId,
+    /// Another attribute that the service is said to have.
+    Said(String),
     /// Always the same.
     Word(&'static str),
     /// The span's name.
@@ -94,7 +97,7 @@ impl Source {
     }
 
     /// Whether the service alone decides about it.
-    pub(crate) fn is_of_service(self) -> bool {
+    pub(crate) fn is_of_service(&self) -> bool {
         match self {
             Self::Name
             | Self::Namespace
@@ -102,6 +105,7 @@ impl Source {
             | Self::Job
             | Self::Language
             | Self::HostId
+            | Self::Said(_)
             | Self::Word(_) => true,
             Self::Span(_)
             | Self::Host(_)
@@ -115,22 +119,22 @@ impl Source {
     }
 
     /// Appends the value of a span to a key.
-    pub(crate) fn pack(self, key: &mut Vec<u8>, of: &Observed<'_>) {
+    pub(crate) fn pack(&self, key: &mut Vec<u8>, of: &Observed<'_>) {
         match self {
-            Self::Span(attr) => match of.values.get(attr) {
+            Self::Span(attr) => match of.values.get(*attr) {
                 Some(Value::Text(text)) => pack_text(key, text),
                 Some(Value::Int(n)) => pack_int(key, n),
                 Some(Value::Bool(b)) => pack_text(key, if b { b"true" } else { b"false" }),
                 None if attr.is_integer() => pack_int(key, 0),
                 None => pack_text(key, b""),
             },
-            Self::Host(attr) => pack_text(key, of.host(attr).0),
+            Self::Host(attr) => pack_text(key, of.host(*attr).0),
             Self::SpanName if of.aggregated => pack_text(key, b"AGGREGATED"),
             Self::SpanName => of.pack_name(key),
             Self::SpanKind => pack_text(key, of.span.family.kind().word().as_bytes()),
             Self::Status => pack_text(key, of.span.status.word().as_bytes()),
-            Self::Node(side) => pack_text(key, of.node(side)),
-            Self::NodeNamespace(side) => pack_text(key, of.node_namespace(side)),
+            Self::Node(side) => pack_text(key, of.node(*side)),
+            Self::NodeNamespace(side) => pack_text(key, of.node_namespace(*side)),
             Self::ConnectionType => pack_text(key, of.connection_type().as_bytes()),
             of_service => {
                 if let Some(service) = of.service {
@@ -141,7 +145,7 @@ impl Source {
     }
 
     /// Gives the value that the service alone decides about.
-    pub(crate) fn write(self, service: &Service, mut to: impl FnMut(&str)) {
+    pub(crate) fn write(&self, service: &Service, mut to: impl FnMut(&str)) {
         match self {
             Self::Name => to(&service.name),
             Self::Namespace => to(&service.namespace),
@@ -149,6 +153,11 @@ impl Source {
             Self::Job => to(&service.job()),
             Self::Language => to(service.language),
             Self::HostId => to(&service.host_id),
+            Self::Said(key) => {
+                if let Some((_, value)) = service.extra.iter().find(|(name, _)| name == key) {
+                    to(value);
+                }
+            }
             Self::Word(word) => to(word),
             _ => {}
         }

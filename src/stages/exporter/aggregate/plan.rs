@@ -114,10 +114,13 @@ fn spec(
     for name in names {
         let Some(source) = Source::of(name) else { continue };
         let place = (!per_service || !source.is_of_service()).then(|| {
-            varied.push(source);
+            varied.push(source.clone());
             varied.len() - 1
         });
-        labels.push(Label { name, source, place });
+        labels.push(Label { name: name.into(), source, place });
+    }
+    if SPANS.contains(&metric.feature) {
+        add_said(&mut labels, &output.extra_of_spans);
     }
     let spec = Spec {
         feature: metric.feature,
@@ -131,6 +134,20 @@ fn spec(
         others_only: metric.feature == Feature::ServiceGraph && !output.self_references,
     };
     (spec, labels)
+}
+
+/// Features whose metrics have the attributes that the user wants them to have besides.
+const SPANS: [Feature; 3] = [Feature::Span, Feature::SpanOtel, Feature::SpanSizes];
+
+/// Adds what services are said to be; a label keeps its place and its meaning.
+fn add_said(labels: &mut Vec<Label>, keys: &[String]) {
+    for key in keys {
+        let spelt = |name: &str| name.replace('.', "_");
+        if labels.iter().all(|label| spelt(&label.name) != spelt(key)) {
+            let source = Source::Said(key.clone());
+            labels.push(Label { name: key.clone().into(), source, place: None });
+        }
+    }
 }
 
 /// The labels of a metric, sorted.

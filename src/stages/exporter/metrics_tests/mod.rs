@@ -51,6 +51,7 @@ fn output() -> MetricsOutput {
         build_info: true,
         exemplars: ExemplarFilter::TraceBased,
         extra_resource: Vec::new(),
+        extra_of_spans: Vec::new(),
     }
 }
 

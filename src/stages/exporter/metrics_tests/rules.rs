@@ -406,6 +406,43 @@ fn a_service_has_the_families_that_its_selector_says_and_others_have_the_common_
 }
 
 #[test]
+fn span_metrics_have_resource_attributes_where_the_user_wants_that() {
+    let extra = |keys: &[&str]| MetricsOutput {
+        extra_of_spans: keys.iter().map(|key| (*key).to_owned()).collect(),
+        ..output()
+    };
+    let sent = extra(&["team", "service.name", "absent"]);
+    let fetched = extra(&["team", "deployment.environment", "service_name", "absent"]);
+    let features = [Feature::Application, Feature::SpanOtel];
+    let mut both = Both::new(&config(&features), [&sent, &fetched]);
+    let said = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let of = [("team", "shop"), ("deployment.environment", "test"), ("service.name", "other")];
+    let service =
+        Service { name: "basket".to_owned(), extra: of.map(said).to_vec(), ..Service::default() };
+    let mut batch = SpanBatch { services: vec![Arc::new(service)], ..SpanBatch::default() };
+    add(&mut batch, basket(SpanFamily::HttpServer), &[]);
+    both.record(batch);
+    let calls = |all: &BTreeMap<String, String>| -> String {
+        let of = all.keys().find(|series| series.starts_with("traces_span_metrics_calls_total"));
+        of.unwrap().clone()
+    };
+    let (scraped, sent) = (both.scraped(), both.sent());
+    let (fetched, pushed) = (calls(&scraped), calls(&sent));
+    for has in [
+        "team=\"shop\"",
+        "deployment_environment=\"test\"",
+        "service_name=\"basket\"",
+        "absent=\"\"",
+    ] {
+        assert_eq!(fetched.matches(has).count(), 1, "{has}: {fetched}");
+    }
+    assert!(pushed.contains("team=\"shop\"") && !pushed.contains("deployment"), "{pushed}");
+    assert!(!pushed.contains("absent"), "over OTLP what is not there is not said: {pushed}");
+    let durations = scraped.keys().find(|series| series.starts_with(COUNT)).unwrap();
+    assert!(!durations.contains("team"), "{durations}");
+}
+
+#[test]
 fn resource_attributes_are_labels_of_target_info_where_the_user_wants_that() {
     let extra = vec!["deployment.environment".to_owned(), "team".to_owned(), "host.id".to_owned()];
     let output = MetricsOutput { extra_resource: extra, ..output() };

@@ -397,12 +397,12 @@ impl Writer<'_> {
             // Labels are sorted as their values are packed.
             let value = label.place.and_then(|_| values.next());
             match value {
-                Some(Packed::Int(n)) => write_int(out, field, label.name, n),
-                Some(Packed::Text(text)) => write_text(out, field, label.name, text),
+                Some(Packed::Int(n)) => write_int(out, field, &label.name, n),
+                Some(Packed::Text(text)) => write_text(out, field, &label.name, text),
                 None => {
                     label
                         .source
-                        .write(self.service, |text| write_text(out, field, label.name, text));
+                        .write(self.service, |text| write_text(out, field, &label.name, text));
                 }
             }
         }
