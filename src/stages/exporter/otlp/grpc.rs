@@ -66,10 +66,15 @@ impl GrpcClient {
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         });
         let client = Grpc::new(channel);
-        let client = match config.compression {
-            Compression::None => client,
-            Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
-            Compression::Zstd => client.send_compressed(CompressionEncoding::Zstd),
+        // A receiver answers as it is asked.
+        let encoding = match config.compression {
+            Compression::None => None,
+            Compression::Gzip => Some(CompressionEncoding::Gzip),
+            Compression::Zstd => Some(CompressionEncoding::Zstd),
+        };
+        let client = match encoding {
+            None => client,
+            Some(encoding) => client.send_compressed(encoding).accept_compressed(encoding),
         };
         Ok(Self { runtime, client, path, metadata })
     }
