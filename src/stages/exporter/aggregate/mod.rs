@@ -96,12 +96,13 @@ impl Aggregator {
     pub fn record(&mut self, slices: &[Slice], living: &Living, counters: &Counters) {
         let now = ktime_now();
         let mut store = self.shared.lock();
-        slices.iter().for_each(|slice| store.record(slice, now));
+        // Before the first span counts: who answers it may be observed.
         if now.0.saturating_sub(self.looked.0) > LOOK_NS {
             store.purge(now);
             store.track(living.all().into_iter().map(|(_, s)| s.name.clone()).collect());
             self.looked = now;
         }
+        slices.iter().for_each(|slice| store.record(slice, now));
         counters.add(Counter::MetricsOverflowed, store.take_overflowed());
     }
 
