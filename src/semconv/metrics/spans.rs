@@ -139,7 +139,8 @@ pub const TARGET_INFO: Metric =
             &["service.namespace"],
         )
         .labels(TARGET_LABELS)
-        .help("Who the observed process is.");
+        // The words that receivers have for it: they refuse a second metric of that name with others.
+        .help("Target metadata");
 /// Who the process is whose spans are measured.
 pub const TRACES_TARGET_INFO: Metric =
     Metric::new("traces.target.info", "traces_target_info", UP_DOWN, "", Feature::AnySpan)
