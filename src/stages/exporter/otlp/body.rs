@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::client::Signal;
 use crate::config::{Compression, OtlpEndpoint, OtlpProtocol};
@@ -67,5 +68,19 @@ impl Body {
 /// The official JSON form of a message. Who asks for it does not ask for speed.
 fn json<M: Message + Default + Serialize>(message: &Bytes) -> anyhow::Result<Bytes> {
     let message = M::decode(message.clone()).context("read a request back")?;
-    Ok(serde_json::to_vec(&message).context("write a request as JSON")?.into())
+    let mut value = serde_json::to_value(&message).context("write a request as JSON")?;
+    leave_out_null(&mut value);
+    Ok(serde_json::to_vec(&value).context("write a request as JSON")?.into())
+}
+
+/// Takes away fields that are not set: receivers refuse `null` where they want a number.
+fn leave_out_null(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_null),
+        _ => {}
+    }
 }
