@@ -94,8 +94,8 @@ impl Entry {
 #[derive(Debug)]
 struct Sent {
     generation: u32,
-    /// Nanoseconds since 1970.
-    unix_ns: u64,
+    /// When a value of each instrument was last sent, nanoseconds since 1970: periods without a gap.
+    unix_ns: Box<[u64]>,
     cells: Box<[u64]>,
 }
 
@@ -324,7 +324,8 @@ impl Writer<'_> {
             Some(sent) => {
                 cells.extend_from_slice(table.cells_of(n, all));
                 instrument.shape.subtract(&mut cells, table.cells_of(n, &sent.cells));
-                (&*cells, sent.unix_ns)
+                let since = sent.unix_ns.get(n).copied();
+                (&*cells, since.unwrap_or(series.started_unix_ns))
             }
             None => (table.cells_of(n, all), series.started_unix_ns),
         };
@@ -340,11 +341,19 @@ impl Writer<'_> {
     /// What is sent now is taken off the next time.
     fn remember(&mut self, table: &Table, at: usize, series: &[Entry]) {
         for entry in series {
-            if let Some((series, cells)) = entry.read(table) {
-                let Series { generation, .. } = *series;
-                let sent = Sent { generation, unix_ns: self.unix_ns, cells: cells.into() };
-                self.sending.push(((at, entry.slot as usize), sent));
-            }
+            let Some((series, cells)) = entry.read(table) else { continue };
+            let Series { generation, started_unix_ns, .. } = *series;
+            let place = (at, entry.slot as usize);
+            let before = self.sent.get(&place).filter(|sent| sent.generation == generation);
+            let when = |(n, instrument): (usize, &Instrument)| {
+                let count = |cells| instrument.shape.count(table.cells_of(n, cells));
+                let had = before.map_or(0, |sent| count(&sent.cells));
+                let last = before.and_then(|sent| sent.unix_ns.get(n).copied());
+                let last = last.unwrap_or(started_unix_ns);
+                if count(cells) > had { self.unix_ns.max(last) } else { last }
+            };
+            let unix_ns = table.spec().instruments.iter().enumerate().map(when).collect();
+            self.sending.push((place, Sent { generation, unix_ns, cells: cells.into() }));
         }
     }
 
