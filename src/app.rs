@@ -37,6 +37,7 @@ use crate::model::batch::SpanBatch;
 use crate::model::living::Living;
 use crate::model::process::{LoaderOrder, ProcessFact};
 use crate::model::time::instant_now;
+use crate::resolver::{Resolver, Setup};
 use crate::stages::decoder::{self, Account, Decoder, VerdictUpdate};
 use crate::stages::decorator::Decorator;
 use crate::stages::exporter::{self, Exporter, Exporters};
@@ -387,10 +388,7 @@ impl Pipeline {
             .showing(config.shown.clone());
         decoder.tell(around.living);
         facts.into_iter().for_each(|fact| decoder.fact(fact));
-        let decorator = Decorator::new(counters)
-            .with_routes(config.routes.clone())
-            .with_filter(config.filter.clone())
-            .without_own_exporters(config.exclude_otel_instrumented);
+        let decorator = asking_dns(decorator(config, counters), config)?;
         let outputs = wires::outputs(&exporters.running, config.agent.fault);
         Ok(Self {
             decoder: stage("decoder", move || {
@@ -416,6 +414,23 @@ impl Pipeline {
         exporters.iter().for_each(|exporter| exporter.close(deadline));
         let exporters = exporters.into_iter().map(|e| e.join(deadline)).collect();
         (decoder, exporters)
+    }
+}
+
+/// The decorator as configured, but for what asks others.
+fn decorator(config: &Config, counters: Arc<Counters>) -> Decorator {
+    Decorator::new(counters)
+        .with_names(config.names.is_some())
+        .with_routes(config.routes.clone())
+        .with_filter(config.filter.clone())
+        .without_own_exporters(config.exclude_otel_instrumented)
+}
+
+/// The same, and it asks for names of addresses if the user wants that.
+fn asking_dns(decorator: Decorator, config: &Config) -> Result<Decorator> {
+    match config.names.as_ref().and_then(|names| names.dns.clone()) {
+        Some(dns) => Ok(decorator.with_dns(Resolver::start(Setup::default())?, dns)),
+        None => Ok(decorator),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod discovery;
 pub mod model;
 pub mod protocols;
+pub mod resolver;
 pub mod semconv;
 pub mod stages;
 pub mod telemetry;

@@ -20,7 +20,6 @@ use crate::model::living::Living;
 use crate::model::process::{ProcessFact, ProcessRecord};
 use crate::model::time::instant_now;
 use crate::stages::decoder::{self, Decoder};
-use crate::stages::decorator::Decorator;
 use crate::stages::exporter;
 use crate::telemetry::{Counters, FiguresSource, Messages, Stage};
 
@@ -117,10 +116,8 @@ pub fn replay(config: &Config, path: &Path, messages: &mut Messages) -> Result<(
     decoder.tell(around.living);
     let outputs = wires::blocking_outputs(&exporters.running);
     let (spans, decorated) = bounded::<SpanBatch>(BATCHES_MAX);
-    let decorator = Decorator::new(Arc::clone(&counters))
-        .with_routes(config.routes.clone())
-        .with_filter(config.filter.clone())
-        .without_own_exporters(config.exclude_otel_instrumented);
+    // Names are not asked for: a replay is the same everywhere.
+    let decorator = super::decorator(config, Arc::clone(&counters));
     let decorator = stage("decorator", move || {
         decorator.run(&decorated, outputs);
         Ok(())

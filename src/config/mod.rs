@@ -21,6 +21,7 @@ mod layers;
 mod log;
 mod metrics;
 mod migrate;
+mod names;
 mod notice;
 mod numbers;
 mod otlp;
@@ -52,6 +53,7 @@ pub use metrics::{
     PrometheusConfig, Renames,
 };
 pub use migrate::{Migrated, migrate};
+pub use names::{DnsConfig, NamesConfig};
 pub use notice::{Notice, NoticeKind, Problem};
 pub use otlp::{Compression, OtlpEndpoint, OtlpProtocol, OtlpTls};
 pub use routes::{RoutesConfig, Unmatched};
@@ -94,6 +96,8 @@ pub struct Config {
     pub internal: InternalConfig,
     /// How paths become routes; `None` = not at all.
     pub routes: Option<RoutesConfig>,
+    /// How the two sides are named; `None` = by their addresses.
+    pub names: Option<NamesConfig>,
     /// What spans show of messages.
     pub shown: Shown,
     /// Which spans are kept.
@@ -272,6 +276,7 @@ impl Settled {
             ebpf: EbpfConfig::read(settings),
             traces: traces::read(settings, &mut remarks.problems),
             routes: routes::read(settings),
+            names: names::read(settings),
             shown: Shown {
                 secrets: filter::secrets(settings, &mut remarks.problems),
                 headers: enrichment::headers(settings),

@@ -75,4 +75,8 @@ attr_keys! {
     HttpResponseHeader = "http.response.header",
     /// `name:value` of a request's header of which its response decides whether it is shown: internal.
     HttpHeaderNoted = "obi.http.request.header",
+    /// The same without the namespace behind it, where there is one: internal.
+    PeerName = "obi.peer.name",
+    /// Namespace of the service at the other side, where it is known: internal.
+    PeerNamespace = "obi.peer.namespace",
 }

@@ -193,6 +193,20 @@ counters! {
     /// Spans handed to the exporters.
     DecoratorSpansOut = "decorator_spans_out",
 
+    // Names of addresses.
+    /// Spans that went on before the name of an address was known.
+    SpansNamedLate = "names_late_spans",
+    /// Addresses whose names were asked for.
+    NamesAsked = "names_asked",
+    /// Answers with a name.
+    NamesFound = "names_answers" / "found",
+    /// Addresses that have none.
+    NamesNone = "names_answers" / "none",
+    /// Addresses that nobody could be asked about.
+    NamesFailed = "names_answers" / "failed",
+    /// Addresses that were not asked about: too many questions were under way.
+    NamesNotAsked = "names_not_asked",
+
     // Metrics.
     /// Values that went to the series of what is beyond the limit of a metric.
     MetricsOverflowed = "metrics_values_overflowed",
@@ -228,6 +242,8 @@ pub struct Counters {
     cells: [AtomicU64; Counter::ALL.len()],
     /// Batches that the decoder handed on, by size; the last one holds what is beyond the last limit.
     flushes: [AtomicU64; FLUSH_LIMITS.len() + 1],
+    /// Spans that the decorator holds now.
+    waiting: AtomicU64,
 }
 
 impl Default for Counters {
@@ -235,6 +251,7 @@ impl Default for Counters {
         Self {
             cells: std::array::from_fn(|_| AtomicU64::new(0)),
             flushes: std::array::from_fn(|_| AtomicU64::new(0)),
+            waiting: AtomicU64::new(0),
         }
     }
 }
@@ -258,6 +275,16 @@ impl Counters {
         if let Some(cell) = self.flushes.get(bucket) {
             cell.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// So many spans wait in the decorator now.
+    pub fn set_waiting(&self, spans: usize) {
+        self.waiting.store(spans as u64, Ordering::Relaxed);
+    }
+
+    /// How many spans wait in the decorator.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// How many batches lie up to each limit and above the one before, and beyond the last.

@@ -4,7 +4,7 @@ use crate::source::{self, File, complaint};
 use crate::{catches, clean, is_test};
 
 /// Module and what it may use besides itself. A stage never uses another stage.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("semconv", &[]),
     ("model", &["semconv"]),
     ("protocols", &["model", "semconv"]),
@@ -13,10 +13,14 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("k8s", &["model", "semconv", "telemetry"]),
     ("config", &["model", "semconv", "telemetry"]),
     ("telemetry", &["model", "semconv"]),
+    ("resolver", &[]),
     ("stages::loader", &["abi", "model", "config", "telemetry"]),
     ("stages::reader", &["abi", "model", "config", "telemetry"]),
     ("stages::decoder", &["abi", "protocols", "model", "config", "semconv", "telemetry"]),
-    ("stages::decorator", &["model", "semconv", "config", "k8s", "discovery", "telemetry"]),
+    (
+        "stages::decorator",
+        &["model", "semconv", "config", "k8s", "discovery", "resolver", "telemetry"],
+    ),
     ("stages::exporter", &["model", "semconv", "config", "telemetry"]),
     ("app", EVERYTHING),
     ("commands", EVERYTHING),
@@ -34,6 +38,7 @@ const EVERYTHING: &[&str] = &[
     "k8s",
     "config",
     "telemetry",
+    "resolver",
     "stages",
     "app",
     "commands",

@@ -64,13 +64,27 @@ pub(super) const KEYS: &[Key] = &[
         "name_resolver.sources",
         Kind::SomeOf("dns, k8s or rdns", is_source),
         "[k8s]",
-        "Where names of peers come from.",
+        "Where names of addresses come from: `dns` = /etc/hosts and PTR records; `k8s` and `rdns` are \
+         not acted on yet. A null for the section: no names at all.",
     )
-    .vars(&["OTEL_EBPF_NAME_RESOLVER_SOURCES"]),
-    Key::new("name_resolver.cache_len", POSITIVE, "1024", "Names that are remembered.")
-        .vars(&["OTEL_EBPF_NAME_RESOLVER_CACHE_LEN"]),
-    Key::new("name_resolver.cache_expiry", SOME_DURATION, "5m", "How long.")
-        .vars(&["OTEL_EBPF_NAME_RESOLVER_CACHE_TTL"]),
+    .vars(&["OTEL_EBPF_NAME_RESOLVER_SOURCES"])
+    .acted(),
+    Key::new(
+        "name_resolver.cache_len",
+        POSITIVE,
+        "1024",
+        "Addresses that are remembered with the name that DNS has for them, or none.",
+    )
+    .vars(&["OTEL_EBPF_NAME_RESOLVER_CACHE_LEN"])
+    .acted(),
+    Key::new(
+        "name_resolver.cache_expiry",
+        SOME_DURATION,
+        "5m",
+        "How long; of which nobody could be asked, 30s at most.",
+    )
+    .vars(&["OTEL_EBPF_NAME_RESOLVER_CACHE_TTL"])
+    .acted(),
     Key::new(
         "filter.application",
         Kind::Map(&MATCHER),

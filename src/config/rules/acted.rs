@@ -2,9 +2,10 @@
 
 use super::super::key::Key;
 use super::super::layers::{Remarks, Setting, Settings};
+use super::super::names;
 use super::super::notice::{Notice, NoticeKind, Origin};
 use super::super::value::Value;
-use super::{Plan, features};
+use super::{Plan, features, set};
 use crate::semconv::metrics::Feature;
 
 /// Sections that are one subject: what of them is not acted on is said in one sentence.
@@ -29,6 +30,12 @@ pub(super) fn is_acted_on(settings: &Settings, plan: &Plan, remarks: &mut Remark
     let later = not_live(names);
     if let (Some(Setting { key, origin, .. }), [_, ..]) = (setting, later.as_slice()) {
         say(origin.line(), origin.name(key), &later);
+    }
+    let path = "name_resolver.sources";
+    let others: Vec<String> =
+        names::sources(settings).filter(|source| !names::is_dns(source)).map(str::to_owned).collect();
+    if let (Some(Setting { key, origin, .. }), [_, ..]) = (set(settings, path), &*others) {
+        say(origin.line(), origin.name(key), &others);
     }
     let is_set = |setting: &&Setting| settings.is_set(setting.key);
     for section in SUBSYSTEMS {

@@ -44,6 +44,7 @@ const RULES: &[Rule] = &[
     surprises::globs_are_of_whole_paths,
     surprises::propagation_over_ip_is_gone,
     surprises::groups_of_attributes_are_known,
+    surprises::names_are_remembered_where_dns_is_asked,
     deprecated::has_a_better_one,
     acted::is_acted_on,
 ];

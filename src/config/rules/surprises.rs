@@ -1,6 +1,7 @@
 //! What is valid, and not what one would expect.
 
 use super::super::layers::{Remarks, Settings};
+use super::super::names;
 use super::super::value::{Fields, Value};
 use super::{Plan, at, items, map, number, set, text};
 
@@ -103,6 +104,22 @@ pub(super) fn ratio_has_a_sampler(settings: &Settings, _: &Plan, remarks: &mut R
         set(settings, "otel_traces_export.sampler.name"),
     ) {
         remarks.surprise(setting, "has no effect without otel_traces_export.sampler.name");
+    }
+}
+
+/// Nothing else is remembered.
+pub(super) fn names_are_remembered_where_dns_is_asked(
+    settings: &Settings,
+    _: &Plan,
+    remarks: &mut Remarks,
+) {
+    if names::sources(settings).any(names::is_dns) {
+        return;
+    }
+    for path in ["name_resolver.cache_len", "name_resolver.cache_expiry"] {
+        if let Some(setting) = set(settings, path) {
+            remarks.surprise(setting, "has no effect without dns in name_resolver.sources");
+        }
     }
 }
 

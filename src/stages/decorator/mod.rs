@@ -5,6 +5,7 @@ mod filter;
 mod names;
 mod own_exports;
 mod routes;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
-use crate::config::{FilterConfig, RoutesConfig};
+use crate::config::{DnsConfig, FilterConfig, RoutesConfig};
 use crate::model::batch::SpanBatch;
 use crate::model::span::{NotFor, Unwanted};
+use crate::resolver::{Answer, Resolver};
 use crate::telemetry::{Counter, Counters, Stage};
 use filter::Filter;
 use names::Names;
@@ -27,7 +29,7 @@ use routes::Routes;
 pub type Output = Box<dyn FnMut(Arc<SpanBatch>) + Send>;
 
 /// Most attributes that are added to one span.
-const ADDED_MAX: usize = 5;
+const ADDED_MAX: usize = 7;
 
 /// The stage. Lives until the decoder hangs up.
 pub struct Decorator {
@@ -56,6 +58,17 @@ impl Decorator {
         Self { routes: config.map(Routes::new), ..self }
     }
 
+    /// Leaves addresses as they are, unless there are to be `names`.
+    pub fn with_names(self, names: bool) -> Self {
+        Self { names: if names { Names::default() } else { Names::none() }, ..self }
+    }
+
+    /// Names addresses as `resolver` does, whose answers come with it.
+    pub fn with_dns(self, resolver: (Resolver, Receiver<Answer>), config: DnsConfig) -> Self {
+        let counters = Arc::clone(&self.counters);
+        Self { names: self.names.with_dns(resolver, config, counters), ..self }
+    }
+
     /// Keeps only spans that the user wants.
     pub fn with_filter(self, config: FilterConfig) -> Self {
         Self { filter: Filter::new(config), ..self }
@@ -68,23 +81,41 @@ impl Decorator {
 
     /// Decorates batches until the sender is gone.
     pub fn run(mut self, rx: &Receiver<SpanBatch>, mut outputs: Vec<Output>) {
+        if let Some(answers) = self.names.answers() {
+            return self.run_with_answers(rx, &answers, &mut outputs);
+        }
         for batch in rx {
-            let batch = self.complete(batch);
-            for output in &mut outputs {
-                output(Arc::clone(&batch));
-            }
-            self.counters.add(Counter::DecoratorSpansOut, batch.spans.len() as u64);
+            let batch = self.begin(batch);
+            self.hand_on(batch, &mut outputs);
         }
     }
 
-    /// Completes the spans of one batch and shares it.
-    pub fn complete(&mut self, mut batch: SpanBatch) -> Arc<SpanBatch> {
+    /// Completes the spans of one batch and shares it, whether names are still to come or not.
+    pub fn complete(&mut self, batch: SpanBatch) -> Arc<SpanBatch> {
+        let batch = self.begin(batch);
+        self.finish(batch)
+    }
+
+    fn hand_on(&mut self, batch: SpanBatch, outputs: &mut [Output]) {
+        let batch = self.finish(batch);
+        for output in outputs {
+            output(Arc::clone(&batch));
+        }
+        self.counters.add(Counter::DecoratorSpansOut, batch.spans.len() as u64);
+    }
+
+    /// What a batch tells of processes, in the order in which batches come.
+    fn begin(&mut self, mut batch: SpanBatch) -> SpanBatch {
         self.counters.add(Counter::DecoratorSpansIn, batch.spans.len() as u64);
         self.counters.flushed(batch.spans.len());
         if let Some(own_exports) = &mut self.own_exports {
             own_exports.mark(&mut batch);
         }
         leave_out_unwanted(&mut batch);
+        batch
+    }
+
+    fn finish(&mut self, mut batch: SpanBatch) -> Arc<SpanBatch> {
         self.add_attributes(&mut batch);
         if let Some(filter) = &mut self.filter {
             self.counters.add(Counter::SpansFiltered, filter.apply(&mut batch));
@@ -128,13 +159,13 @@ fn leave_out_unwanted(batch: &mut SpanBatch) {
     }
 }
 
-/// The stage's account. It holds nothing between batches.
+/// The stage's account. It holds spans that wait for names.
 pub fn ledger(counters: &Counters) -> Stage {
     Stage {
         name: "decorator.spans",
         in_: counters.get(Counter::DecoratorSpansIn),
         out: counters.get(Counter::DecoratorSpansOut),
         drops: vec![(Counter::SpansFiltered.reason(), counters.get(Counter::SpansFiltered))],
-        in_flight: 0,
+        in_flight: counters.waiting(),
     }
 }

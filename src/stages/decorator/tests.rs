@@ -11,7 +11,7 @@ use crate::model::service::{RoutePatterns, Service, Signals, Wishes};
 use crate::model::span::{NotFor, SpanHead, SpanStatus, SpanTimes, TraceCtx, Unwanted};
 use crate::semconv::{AttrKey, SpanFamily};
 
-fn endpoint(addr: &str, port: u16) -> Endpoint {
+pub(super) fn endpoint(addr: &str, port: u16) -> Endpoint {
     let addr: std::net::IpAddr = addr.parse().unwrap();
     let addr = match addr {
         std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
@@ -20,7 +20,7 @@ fn endpoint(addr: &str, port: u16) -> Endpoint {
     Endpoint { addr, port }
 }
 
-fn add(
+pub(super) fn add(
     batch: &mut SpanBatch,
     family: SpanFamily,
     ends: ConnEnds,

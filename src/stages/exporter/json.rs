@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use super::duration::GoDuration;
 use super::headers::{Headers, SIDES, of};
 use super::hex::Hex;
+use super::text::host_name;
 use crate::model::attrs::AttrValue;
 use crate::model::batch::SpanBatch;
 use crate::model::ids::KtimeNs;
@@ -45,7 +46,7 @@ fn object(json: &mut Json<'_>, batch: &SpanBatch, span: &SpanHead) -> io::Result
     json.field("parentSpanID", Hex(&ctx.parent_id.0))?;
     json.field("traceFlags", ctx.flags)?;
     json.field("peerName", batch.attr_text(span, AttrKey::ClientAddress))?;
-    json.field("hostName", batch.attr_text(span, AttrKey::ServerAddress))?;
+    json.field("hostName", host_name(batch, span))?;
     let headers = SIDES.map(|(key, name)| (key, name, of(batch, span, key)));
     for (_, name, headers) in &headers {
         of_side(json, name, headers)?;

@@ -76,7 +76,7 @@ fn start(out: &mut Vec<u8>, unix_ns: u64, zone: &TimeZone) -> io::Result<()> {
     write!(out, "{}{}{hour}{}{}", t.month(), t.day(), t.minute(), t.second())
 }
 
-/// ` [peer as name:port]->[host as name:port]`; the own side carries the own namespace.
+/// ` [peer as name:port]->[host as name:port]`; each side carries its namespace, as far as it is known.
 fn sides(
     out: &mut Vec<u8>,
     batch: &SpanBatch,
@@ -84,16 +84,28 @@ fn sides(
     service: Option<&Service>,
 ) -> io::Result<()> {
     let own = service.map_or("", |s| s.namespace.as_str());
+    let other = batch.attr_text(span, AttrKey::PeerNamespace);
     let (peer_ns, host_ns) = match span.family.kind() {
-        SpanKind::Client => (own, ""),
-        SpanKind::Server | SpanKind::Internal => ("", own),
+        SpanKind::Client => (own, other),
+        SpanKind::Server | SpanKind::Internal => (other, own),
     };
     let peer = batch.attr_text(span, AttrKey::ClientAddress);
-    let host = batch.attr_text(span, AttrKey::ServerAddress);
+    let host = host_name(batch, span);
     out.write_all(b" ")?;
     side(out, &span.ends.client, peer, peer_ns)?;
     out.write_all(b"->")?;
     side(out, &span.ends.server, host, host_ns)
+}
+
+/// What the side that answers is called, without its namespace.
+pub(super) fn host_name<'a>(batch: &'a SpanBatch, span: &SpanHead) -> &'a str {
+    let keys = match span.family.kind() {
+        SpanKind::Client => &[AttrKey::PeerName, AttrKey::ServicePeerName][..],
+        SpanKind::Server | SpanKind::Internal => &[],
+    };
+    let names = keys.iter().map(|key| batch.attr_text(span, *key));
+    let own = || batch.attr_text(span, AttrKey::ServerAddress);
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(own)
 }
 
 fn side(out: &mut Vec<u8>, end: &Endpoint, name: &str, namespace: &str) -> io::Result<()> {

@@ -193,7 +193,11 @@ pub(crate) struct Surroundings {
 impl<'a> Observed<'a> {
     /// Name of a host, and whether that is a word for one that has none.
     fn host(&self, key: AttrKey) -> (&'a [u8], bool) {
-        let text = self.values.text(key);
+        self.named(key, self.values.text(key))
+    }
+
+    /// The same of the side that `key` is about, which is called `text`.
+    fn named(&self, key: AttrKey, text: &'a [u8]) -> (&'a [u8], bool) {
         let Renames { unresolved, outgoing, incoming } = &self.surroundings.renames;
         let word = match (key, self.span.family.kind()) {
             (AttrKey::ServerAddress, SpanKind::Client) => outgoing,
@@ -231,26 +235,41 @@ impl<'a> Observed<'a> {
 
     /// The other side, and whether its name is only a word for one that has none.
     fn remote(&self) -> (&'a [u8], bool) {
-        match self.own_side() {
-            Side::Client => self.host(AttrKey::ServerAddress),
-            Side::Server => self.host(AttrKey::ClientAddress),
-        }
+        let (key, names) = match self.own_side() {
+            Side::Client => (
+                AttrKey::ServerAddress,
+                &[AttrKey::PeerName, AttrKey::ServicePeerName, AttrKey::ServerAddress][..],
+            ),
+            Side::Server => (AttrKey::ClientAddress, &[AttrKey::ClientAddress][..]),
+        };
+        let mut names = names.iter().map(|name| self.values.text(*name));
+        self.named(key, names.find(|name| !name.is_empty()).unwrap_or_default())
     }
 
     fn node(&self, side: Side) -> &'a [u8] {
-        match self.service {
-            Some(service) if side == self.own_side() => service.name.as_bytes(),
-            _ => self.remote().0,
+        if side != self.own_side() {
+            return self.remote().0;
+        }
+        let key = match side {
+            Side::Client => AttrKey::ClientAddress,
+            Side::Server => AttrKey::ServerAddress,
+        };
+        match (self.values.text(key), self.service) {
+            (b"", Some(service)) => service.name.as_bytes(),
+            (text, _) => self.named(key, text).0,
         }
     }
 
-    /// The other side's is not known; that of one without a name counts as the own one.
+    /// The other side's, as far as it is known; that of one without a name counts as the own one.
     fn node_namespace(&self, side: Side) -> &'a [u8] {
+        let other = self.values.text(AttrKey::PeerNamespace);
         match self.service {
-            Some(service) if side == self.own_side() || self.remote().1 => {
+            Some(service)
+                if side == self.own_side() || other.is_empty() && self.remote().1 =>
+            {
                 service.namespace.as_bytes()
             }
-            _ => b"",
+            _ => other,
         }
     }
 
@@ -285,9 +304,12 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// Whether a service calls itself, as far as addresses tell.
+    /// Whether a service calls itself, as far as addresses and namespaces tell.
     fn is_self_reference(&self) -> bool {
+        let other = self.values.text(AttrKey::PeerNamespace);
+        let own = self.service.map_or("", |service| service.namespace.as_str());
         self.span.ends.client.addr == self.span.ends.server.addr
+            && (other.is_empty() || other == own.as_bytes())
     }
 
     /// What a metric takes from it; `None` = nothing.
