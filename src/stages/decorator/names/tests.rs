@@ -99,7 +99,7 @@ fn batch(family: SpanFamily, ends: &[[&str; 2]]) -> SpanBatch {
 }
 
 fn servers(ends: &[[&str; 2]]) -> SpanBatch {
-    batch(SpanFamily::HttpServer, ends)
+    batch(HttpServer, ends)
 }
 
 /// What each span calls the two sides.
