@@ -30,6 +30,7 @@ mod load;
 mod loss;
 mod matrix;
 mod metrics;
+mod names;
 mod namespaces;
 mod oracle;
 mod own_exports;

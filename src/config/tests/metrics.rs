@@ -153,3 +153,29 @@ fn the_agents_own_metrics_go_one_way_and_a_port_alone_turns_them_on() {
     let sent = of(&format!("{endpoint}internal_metrics: {{exporter: otel}}"));
     assert_eq!(sent.output, InternalOutput::Otlp);
 }
+
+#[test]
+fn dns_is_asked_where_the_user_says_so_and_names_can_be_switched_off() {
+    let names = |yaml: &str, vars: &[(&str, &str)]| {
+        let yaml = format!("open_port: 80\ntrace_printer: text\n{yaml}");
+        from_yaml(&yaml, vars).unwrap().config.names
+    };
+    let none = Some(NamesConfig { dns: None });
+    assert_eq!(names("", &[]), none);
+    assert_eq!(names("name_resolver: {sources: [k8s, rdns, nothing]}", &[]), none);
+    assert_eq!(names("name_resolver: {sources: []}", &[]), none);
+    assert_eq!(names("name_resolver:\n", &[]), None);
+    let dns = |cache_len, seconds| {
+        let cache_expiry = Duration::from_secs(seconds);
+        Some(NamesConfig { dns: Some(DnsConfig { cache_len, cache_expiry }) })
+    };
+    assert_eq!(names("name_resolver: {sources: [k8s, dns]}", &[]), dns(1024, 300));
+    let written = "name_resolver: {sources: [Dns], cache_len: 9, cache_expiry: 90s}";
+    assert_eq!(names(written, &[]), dns(9, 90));
+    let vars = [
+        ("OTEL_EBPF_NAME_RESOLVER_SOURCES", "k8s,dns"),
+        ("OTEL_EBPF_NAME_RESOLVER_CACHE_LEN", "7"),
+        ("OTEL_EBPF_NAME_RESOLVER_CACHE_TTL", "1h"),
+    ];
+    assert_eq!(names("", &vars), dns(7, 3600));
+}

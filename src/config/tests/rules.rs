@@ -235,6 +235,16 @@ const RIGHT_RULES: &[&str] = &[
 /// Valid, and worth a word.
 const SURPRISING: &[Case] = &[
     (
+        "open_port: 80\ntrace_printer: text\nname_resolver: {sources: [DNS, K8s, rdns]}",
+        &[],
+        "f:3: name_resolver.sources is accepted but not acted on yet: K8s, rdns",
+    ),
+    (
+        "open_port: 80\ntrace_printer: text\nname_resolver: {cache_len: 9}",
+        &[],
+        "f:3: name_resolver.cache_len has no effect without dns in name_resolver.sources",
+    ),
+    (
         "trace_printer: text\ndiscovery:\n  instrument:\n  - exe_path: server",
         &[],
         "f:4: discovery.instrument[0].exe_path \"server\" matches no path, which begin with /: write \

@@ -149,6 +149,27 @@ fn the_text_line_of_a_bare_client_span_shows_zeroes_and_its_own_namespace_at_the
 }
 
 #[test]
+fn the_text_line_shows_the_other_side_s_namespace_where_it_is_known() {
+    let mut batch = batch();
+    let namespace = (AttrKey::PeerNamespace, Set::Text("bank"));
+    let client = (AttrKey::ClientAddress, Set::Text("web"));
+    add(&mut batch, basket(SpanFamily::HttpServer), &[client, namespace]);
+    let cluster = (AttrKey::ServerAddress, Set::Text("pay.bank.svc.cluster.local"));
+    let full = (AttrKey::ServicePeerName, Set::Text("pay.bank"));
+    let short = (AttrKey::PeerName, Set::Text("pay"));
+    add(&mut batch, basket(SpanFamily::HttpClient), &[cluster, full, short, namespace]);
+    add(&mut batch, basket(SpanFamily::HttpClient), &[cluster, full]);
+    let text = text_of(&batch);
+    let hosts = text.lines().map(|line| line.split(['[', ']']).nth(5).unwrap());
+    let expected = ["10.9.0.7 as .shop:8080", "10.9.0.7 as pay.bank:8080", "10.9.0.7 as pay.bank:8080"];
+    assert_eq!(hosts.collect::<Vec<_>>(), expected);
+    assert!(text.lines().next().unwrap().contains("[10.9.0.4 as web.bank:51234]"), "{text}");
+    let json = json_of(&batch, false);
+    assert_eq!(json.matches("\"hostName\":\"pay\"").count(), 1, "{json}");
+    assert_eq!(json.matches("\"hostName\":\"pay.bank\"").count(), 1, "{json}");
+}
+
+#[test]
 fn a_process_whose_name_has_line_ends_writes_no_lines_of_its_own() {
     let mut batch = shop();
     let name = "svc\n2026\u{1b}[31m".to_owned();

@@ -239,6 +239,43 @@ fn the_graph_has_an_edge_for_each_call_seen_by_who_answers_or_by_nobody_else() {
 }
 
 #[test]
+fn the_graph_knows_sides_by_the_names_and_namespaces_that_spans_have() {
+    let mut both = both(&config(&[Feature::ServiceGraph]));
+    let namespace = (AttrKey::PeerNamespace, Set::Text("bank"));
+    let served = [
+        (AttrKey::ServerAddress, Set::Text("own.example")),
+        (AttrKey::ClientAddress, Set::Text("web.example")),
+        namespace,
+    ];
+    let calls = [
+        (AttrKey::ClientAddress, Set::Text("own.example")),
+        (AttrKey::ServerAddress, Set::Text("pay.bank.svc.cluster.local")),
+        (AttrKey::ServicePeerName, Set::Text("pay.bank")),
+        (AttrKey::PeerName, Set::Text("pay")),
+        namespace,
+    ];
+    both.record(batch_of(SpanFamily::HttpServer, &[&served]));
+    // Between the same addresses, and to another namespace.
+    let mut calls = batch_of(SpanFamily::HttpClient, &[&calls]);
+    calls.spans[0].ends.client.addr = calls.spans[0].ends.server.addr;
+    both.record(calls);
+    let edges = |sample: &str, all: &BTreeMap<String, String>| {
+        let labels = ["client", "client_service_namespace", "server", "server_service_namespace"];
+        labels.map(|label| {
+            let values = by_label(all, sample, label);
+            values.into_keys().collect::<Vec<_>>().join(" ")
+        })
+    };
+    let own = services()[0].namespace.clone();
+    for all in [both.scraped(), both.sent()] {
+        let server = edges("traces_service_graph_request_server_seconds_count", &all);
+        assert_eq!(server, ["web.example", "bank", "own.example", &own]);
+        let client = edges("traces_service_graph_request_client_seconds_count", &all);
+        assert_eq!(client, ["own.example", &own, "pay", "bank"]);
+    }
+}
+
+#[test]
 fn a_process_that_exports_its_own_metrics_has_no_second_ones_of_its_requests() {
     let both = both(&config(&[Feature::Application, Feature::SpanOtel]));
     let batch = batch_of(SpanFamily::HttpServer, &[&route("/a")]);
