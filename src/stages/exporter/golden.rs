@@ -39,6 +39,8 @@ fn value(key: AttrKey) -> Set<'static> {
         AttrKey::ServerPort => Set::Int(8080),
         AttrKey::ClientAddress => Set::Text("web.shop"),
         AttrKey::ServicePeerName => Set::Text("basket"),
+        AttrKey::PeerName => Set::Text("basket"),
+        AttrKey::PeerNamespace => Set::Text("other"),
         AttrKey::HttpRequestHeader => Set::Text("x-request-id:17"),
         AttrKey::HttpResponseHeader => Set::Text("retry-after:30"),
         AttrKey::HttpHeaderNoted => Set::Text("authorization:secret"),

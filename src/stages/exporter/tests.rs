@@ -150,7 +150,7 @@ fn the_text_line_of_a_bare_client_span_shows_zeroes_and_its_own_namespace_at_the
 
 #[test]
 fn the_text_line_shows_the_other_side_s_namespace_where_it_is_known() {
-    let mut batch = batch();
+    let mut batch = shop();
     let namespace = (AttrKey::PeerNamespace, Set::Text("bank"));
     let client = (AttrKey::ClientAddress, Set::Text("web"));
     add(&mut batch, basket(SpanFamily::HttpServer), &[client, namespace]);
