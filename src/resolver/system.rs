@@ -141,9 +141,8 @@ pub(super) fn hosts(text: &str) -> HashMap<IpAddr, Box<str>> {
 pub(super) fn servers(text: &str, port: u16) -> Servers {
     let mut addresses = Vec::new();
     let (mut timeout, mut attempts) = (TIMEOUT.0, ATTEMPTS.0);
-    let limited = |text: &str, (_, most): (u64, u64)| {
-        text.parse::<u64>().ok().map(|n| n.clamp(1, most))
-    };
+    let limited =
+        |text: &str, (_, most): (u64, u64)| text.parse::<u64>().ok().map(|n| n.clamp(1, most));
     for line in lines(text, &['#', ';']) {
         let mut words = line.split_ascii_whitespace();
         match words.next() {

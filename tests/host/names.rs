@@ -40,7 +40,8 @@ fn name_server(address: &str) -> Arc<AtomicU64> {
 /// An agent that finds these files where the system's are.
 fn agent_with(hosts: &Path, resolv_conf: &Path, variables: &[(&str, &str)]) -> Agent {
     let mut command = Command::new("unshare");
-    let script = "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" /etc/resolv.conf && exec \"$2\"";
+    let script =
+        "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" /etc/resolv.conf && exec \"$2\"";
     command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
     command.arg(hosts).arg(resolv_conf).arg(agent_binary());
     Agent::start_as(command, variables)

@@ -32,8 +32,10 @@ pub(super) fn is_acted_on(settings: &Settings, plan: &Plan, remarks: &mut Remark
         say(origin.line(), origin.name(key), &later);
     }
     let path = "name_resolver.sources";
-    let others: Vec<String> =
-        names::sources(settings).filter(|source| !names::is_dns(source)).map(str::to_owned).collect();
+    let others: Vec<String> = names::sources(settings)
+        .filter(|source| !names::is_dns(source))
+        .map(str::to_owned)
+        .collect();
     if let (Some(Setting { key, origin, .. }), [_, ..]) = (set(settings, path), &*others) {
         say(origin.line(), origin.name(key), &others);
     }

@@ -53,11 +53,8 @@ fn what_name_servers_say_is_what_is_known_of_an_address() {
 
 #[test]
 fn a_server_that_does_not_answer_is_asked_again_and_then_the_failure_is_told() {
-    let names = [
-        ("10.0.0.1", Says::Refuses),
-        ("10.0.0.2", Says::Endless),
-        ("10.0.0.3", Says::Silence),
-    ];
+    let names =
+        [("10.0.0.1", Says::Refuses), ("10.0.0.2", Says::Endless), ("10.0.0.3", Says::Silence)];
     let (server, dir) = (Server::start(&names), tempfile::tempdir().unwrap());
     let mut resolver = Resolver::start(server.setup(dir.path(), "")).unwrap();
     let at = server.address();
@@ -106,13 +103,17 @@ fn the_files_go_first_and_are_read_again_when_they_change() {
     // Nobody listens there.
     std::fs::write(&resolv_conf, "nameserver 127.0.0.3\n").unwrap();
     let outcome = ask(&mut resolver, "10.0.0.2");
-    assert!(matches!(&outcome, Outcome::Failed(why) if why.starts_with("127.0.0.3:")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Failed(why) if why.starts_with("127.0.0.3:")),
+        "{outcome:?}"
+    );
     assert_eq!(server.asked("10.0.0.2"), 0);
 }
 
 #[test]
 fn so_many_questions_are_under_way_and_no_more() {
-    let (server, dir) = (Server::start(&[("10.9.0.1", Says::Silence)]), tempfile::tempdir().unwrap());
+    let (server, dir) =
+        (Server::start(&[("10.9.0.1", Says::Silence)]), tempfile::tempdir().unwrap());
     let (mut resolver, _answers) = Resolver::start(server.setup(dir.path(), "")).unwrap();
     let silent = ip("10.9.0.1");
     assert_eq!((0..QUESTIONS_MAX + 7).filter(|_| resolver.ask(silent)).count(), QUESTIONS_MAX);

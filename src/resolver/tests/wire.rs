@@ -36,11 +36,7 @@ fn a_question_is_for_the_name_in_the_reverse_tree() {
     let labels = "\x017\x01a".to_owned()
         + &"\x010".repeat(22)
         + "\x018\x01b\x01d\x010\x011\x010\x010\x012\x03ip6\x04arpa";
-    let expected = [
-        &b"\0\0\x01\0\0\x01\0\0\0\0\0\0"[..],
-        labels.as_bytes(),
-        b"\0\0\x0c\0\x01",
-    ];
+    let expected = [&b"\0\0\x01\0\0\x01\0\0\0\0\0\0"[..], labels.as_bytes(), b"\0\0\x0c\0\x01"];
     assert_eq!(six.bytes(), expected.concat());
 }
 
@@ -49,7 +45,10 @@ fn a_name_may_be_compressed_and_has_an_end() {
     let at = data_at();
     assert_eq!(says(&labels("db.example."), b""), name("db.example."));
     // `in-addr.arpa` of the question, behind four labels of 2, 2, 2 and 3 bytes.
-    assert_eq!(says(&[b"\x01x".as_slice(), &pointer(12 + 9)].concat(), b""), name("x.in-addr.arpa."));
+    assert_eq!(
+        says(&[b"\x01x".as_slice(), &pointer(12 + 9)].concat(), b""),
+        name("x.in-addr.arpa.")
+    );
     // A pointer to a pointer before it.
     let data = [b"\x01x".as_slice(), &pointer(at - 12)].concat();
     assert_eq!(says(&data, b""), name("x.7.0.0.10.in-addr.arpa."));
@@ -124,7 +123,8 @@ fn no_damage_panics_or_makes_a_name_of_a_part() {
     // Any bytes behind the question, from a generator with a fixed start.
     let mut state = 1u64;
     let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state.to_be_bytes()[0]
     };
     for round in 0..20_000 {

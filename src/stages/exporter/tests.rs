@@ -161,7 +161,8 @@ fn the_text_line_shows_the_other_side_s_namespace_where_it_is_known() {
     add(&mut batch, basket(SpanFamily::HttpClient), &[cluster, full]);
     let text = text_of(&batch);
     let hosts = text.lines().map(|line| line.split(['[', ']']).nth(5).unwrap());
-    let expected = ["10.9.0.7 as .shop:8080", "10.9.0.7 as pay.bank:8080", "10.9.0.7 as pay.bank:8080"];
+    let expected =
+        ["10.9.0.7 as .shop:8080", "10.9.0.7 as pay.bank:8080", "10.9.0.7 as pay.bank:8080"];
     assert_eq!(hosts.collect::<Vec<_>>(), expected);
     assert!(text.lines().next().unwrap().contains("[10.9.0.4 as web.bank:51234]"), "{text}");
     let json = json_of(&batch, false);

@@ -153,13 +153,7 @@ fn what_dns_has_for_an_address_is_the_name_of_that_side() {
         (HttpServer, ["10.0.0.9", "10.0.0.8"], "x", "shop", ["basket", "10.0.0.8", "", "", ""]),
         (HttpServer, ["10.0.0.5", "10.0.0.5"], "", "", ["basket", "10.0.0.5", "", "", ""]),
         (HttpServer, ["10.0.0.4", "10.0.0.4"], "", "shop", ["db", "db", "", "", "shop"]),
-        (
-            HttpServer,
-            ["2001:db8::8", "2001:db8::7"],
-            "",
-            "",
-            ["basket", "six.example", "", "", ""],
-        ),
+        (HttpServer, ["2001:db8::8", "2001:db8::7"], "", "", ["basket", "six.example", "", "", ""]),
         // server.address is what was asked for, service.peer.name what it is called.
         (
             HttpClient,
@@ -168,7 +162,13 @@ fn what_dns_has_for_an_address_is_the_name_of_that_side() {
             "shop",
             ["pay", "own.example", "cart.bank", "", "shop"],
         ),
-        (HttpClient, ["10.0.0.9", "10.0.0.2"], "", "", ["cart.shop", "basket", "cart.shop", "", ""]),
+        (
+            HttpClient,
+            ["10.0.0.9", "10.0.0.2"],
+            "",
+            "",
+            ["cart.shop", "basket", "cart.shop", "", ""],
+        ),
         (HttpClient, ["10.0.0.9", "10.0.0.8"], "pay", "", ["pay", "basket", "pay", "", ""]),
         (HttpClient, ["10.0.0.9", "10.0.0.8"], "", "", ["10.0.0.8", "basket", "10.0.0.8", "", ""]),
     ];
@@ -214,8 +214,7 @@ fn each_address_is_asked_for_once_and_the_first_span_has_its_name() {
     let ends = [["10.0.0.1", "10.0.0.2"], ["10.0.0.2", "10.0.0.1"], ["10.0.0.1", "10.0.0.1"]];
     for _ in 0..5 {
         let done = running.decorate(servers(&ends));
-        let expected =
-            [["one.example", "basket"], ["10.0.0.2", "one.example"], ["one.example"; 2]];
+        let expected = [["one.example", "basket"], ["10.0.0.2", "one.example"], ["one.example"; 2]];
         assert_eq!(sides(&done), expected);
     }
     assert_eq!(running.stop(15), [0, 2, 1, 1, 0, 0]);

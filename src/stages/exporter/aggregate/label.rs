@@ -264,9 +264,7 @@ impl<'a> Observed<'a> {
     fn node_namespace(&self, side: Side) -> &'a [u8] {
         let other = self.values.text(AttrKey::PeerNamespace);
         match self.service {
-            Some(service)
-                if side == self.own_side() || other.is_empty() && self.remote().1 =>
-            {
+            Some(service) if side == self.own_side() || other.is_empty() && self.remote().1 => {
                 service.namespace.as_bytes()
             }
             _ => other,
