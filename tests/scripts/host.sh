@@ -9,7 +9,7 @@ cd "$ROOT"
 
 [ -x target/release/obi ] || die "no target/release/obi: run 'make build' first"
 [ "$(id -u)" = 0 ] || die "the live tests attach eBPF programs and need root"
-"$ROOT/tests/scripts/apps.sh"
+"$ROOT/tests/scripts/apps.sh" collector
 # Of a test that holds 10,000 connections, and of what it starts.
 ulimit -n 16384
 # These run when asked for: they need more packages than the others (make test-reach), or a VM

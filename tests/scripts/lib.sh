@@ -34,3 +34,17 @@ test_binary() { # test_binary TARGET NAME
 	[ -x "$binary" ] || die "the test binary $2 was not built"
 	echo "$binary"
 }
+
+# The Go that builds tests/collector: the first that is as new as its go.mod wants.
+collector_go() {
+	local go wanted have
+	wanted=$(awk '$1 == "go" { print $2 }' "$ROOT/tests/collector/go.mod")
+	for go in go "$DEPS/venv/bin/go"; do
+		have=$("$go" env GOVERSION 2>/dev/null) || continue
+		if printf '%s\n' "$wanted" "${have#go}" | sort -CV; then
+			echo "$go"
+			return
+		fi
+	done
+	return 1
+}

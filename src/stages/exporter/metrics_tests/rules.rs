@@ -134,6 +134,34 @@ fn only_what_came_since_the_last_request_that_was_taken_is_sent_where_that_is_wa
     }
 }
 
+#[test]
+fn the_period_of_a_difference_begins_where_the_last_one_ended_that_had_news() {
+    let mut both = Both::new(&config(&[Feature::Application]), [&output(), &output()]);
+    both.otlp = both.otlp.delta();
+    let mut periods = Vec::new();
+    for spans in [1, 0, 1] {
+        let route = route("/a");
+        both.record(batch_of(SpanFamily::HttpServer, &vec![&route[..]; spans]));
+        both.otlp.collect();
+        let mut request = Vec::new();
+        while both.otlp.next(&mut request) > 0 {
+            let decoded = ExportMetricsServiceRequest::decode(&*request).unwrap();
+            let scopes = decoded.resource_metrics.into_iter().flat_map(|r| r.scope_metrics);
+            for metric in scopes.flat_map(|scope| scope.metrics) {
+                if metric.name == "http.server.request.duration"
+                    && let Some(Data::Histogram(of)) = metric.data
+                {
+                    let point = &of.data_points[0];
+                    periods.push((point.start_time_unix_nano, point.time_unix_nano));
+                }
+            }
+            both.otlp.taken();
+        }
+    }
+    assert_eq!(periods.len(), 2);
+    assert_eq!(periods[1].0, periods[0].1);
+}
+
 /// The number of values of the server's durations in a request that holds differences.
 fn durations(request: &[u8]) -> u64 {
     let decoded = ExportMetricsServiceRequest::decode(request).unwrap();
