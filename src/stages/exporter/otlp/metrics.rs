@@ -147,12 +147,13 @@ impl MetricsEncoder {
     /// Begins a collection: what series there are.
     pub(crate) fn collect(&mut self) {
         self.order.clear();
-        self.before = self.now;
-        (self.written, self.now) = (0, ktime_now());
         self.levels_left = self.levels.read();
         self.internal_left = self.internal.as_ref().map(Internal::read).unwrap_or_default();
-        self.unix_ns = ClockOffset::now().unix_ns(self.now);
         let mut store = self.shared.lock();
+        // No series of these begins later.
+        self.before = self.now;
+        (self.written, self.now) = (0, ktime_now());
+        self.unix_ns = ClockOffset::now().unix_ns(self.now);
         store.purge(self.now);
         for (n, view) in (0_u32..).zip(&self.views) {
             let Some(table) = store.table(view.table) else { continue };
@@ -350,18 +351,22 @@ impl Writer<'_> {
                 let had = before.map_or(0, |sent| count(&sent.cells));
                 let last = before.and_then(|sent| sent.unix_ns.get(n).copied());
                 let last = last.unwrap_or(started_unix_ns);
-                if count(cells) > had { self.unix_ns.max(last) } else { last }
+                if count(cells) > had { self.end_of(last) } else { last }
             };
             let unix_ns = table.spec().instruments.iter().enumerate().map(when).collect();
             self.sending.push((place, Sent { generation, unix_ns, cells: cells.into() }));
         }
     }
 
+    /// The end of a period that began then: now, though the wall clock may have been set back.
+    fn end_of(&self, since: u64) -> u64 {
+        self.unix_ns.max(since.saturating_add(1))
+    }
+
     fn write_point(&self, out: &mut Vec<u8>, point: &Point<'_>) {
         let data_point = wire::begin(out, 1);
         wire::fixed64(out, 2, point.since);
-        // The wall clock may have been set back.
-        wire::fixed64(out, 3, self.unix_ns.max(point.since));
+        wire::fixed64(out, 3, self.end_of(point.since));
         match &point.instrument.shape {
             Shape::Sum => {
                 self.write_labels(out, 7, point);
