@@ -1,9 +1,13 @@
 //! An OTLP/gRPC receiver of a few lines that answers with the statuses it is told.
 
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -80,17 +84,29 @@ async fn answer(
         body.extend_from_slice(&chunk);
         stream.flow_control().release_capacity(chunk.len()).unwrap();
     }
-    // A message is preceded by a flag and its length.
-    let mut received = read_body(&body[5..]);
+    // A message is preceded by a flag, whether it is compressed, and its length.
+    let (is_compressed, mut message) = (body[0] == 1, body[5..].to_vec());
+    if is_compressed {
+        let packed = std::mem::take(&mut message);
+        GzDecoder::new(&*packed).read_to_end(&mut message).unwrap();
+    }
+    let mut received = read_body(&message);
     received.line = head.uri.path().to_owned();
     received.headers =
         head.headers.iter().map(|(k, v)| format!("{k}: {}", v.to_str().unwrap())).collect();
     log.lock().unwrap().push(received);
     let status = statuses.lock().unwrap().pop_front().unwrap_or(0);
-    let response = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-    let mut stream = respond.send_response(response, false).unwrap();
+    let mut response = Response::builder().header("content-type", "application/grpc");
+    let mut answer = vec![0; 5];
+    if is_compressed {
+        // As Go's servers do: the answer is compressed as the request was.
+        response = response.header("grpc-encoding", "gzip");
+        let empty = GzEncoder::new(Vec::new(), Compression::fast()).finish().unwrap();
+        answer = [&[1, 0, 0, 0, u8::try_from(empty.len()).unwrap()][..], &empty].concat();
+    }
+    let mut stream = respond.send_response(response.body(()).unwrap(), false).unwrap();
     if status == 0 {
-        stream.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
+        stream.send_data(Bytes::from(answer), false).unwrap();
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", status.into());

@@ -207,6 +207,19 @@ fn grpc_carries_the_same_spans_and_tries_again_what_may_pass() {
 }
 
 #[test]
+fn grpc_takes_an_answer_that_is_compressed_as_the_request_was() {
+    let sink = GrpcSink::start(&[]);
+    let vars =
+        [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    let exporter = otlp(&sink.endpoint, &vars);
+    exporter.queue().push(numbered(0, 3));
+    assert_account(&exporter.join(in_a_while()), 3, 3, &[]);
+    let received = sink.received();
+    assert!(received[0].has("grpc-encoding: gzip"), "{:?}", received[0].headers);
+    assert_eq!(received[0].paths, paths(0, 3));
+}
+
+#[test]
 fn grpc_requests_that_are_refused_for_good_are_dropped_and_counted() {
     const INVALID_ARGUMENT: u32 = 3;
     const RESOURCE_EXHAUSTED: u32 = 8;

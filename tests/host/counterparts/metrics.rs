@@ -15,11 +15,16 @@ use crate::turn::enter;
 use crate::{eventually, report};
 
 /// Every family that is made of spans, or of who is observed; span metrics by their newer names.
-pub(super) const FEATURES: &str = "application,application_span_otel,application_span_sizes,\
+const FEATURES: &str = "application,application_span_otel,application_span_sizes,\
                                    application_service_graph,application_host";
 /// The same by their older names; the contract has them by one of both.
 const OLDER_FEATURES: &str = "application,application_span,application_span_sizes,\
                               application_service_graph,application_host";
+/// Both, each with what it counts spans by on a page of Prometheus.
+pub(super) const FAMILIES: [(&str, &str); 2] = [
+    (FEATURES, "traces_span_metrics_calls_total"),
+    (OLDER_FEATURES, "traces_spanmetrics_calls_total"),
+];
 /// The setting that names families.
 pub(super) const WANTED: &str = "OTEL_EBPF_METRICS_FEATURES";
 /// Metrics go out often, so that there are several requests.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::batches::{Random, batches, count};
-use super::metrics::{FEATURES, OFTEN, WANTED};
+use super::metrics::{FAMILIES, OFTEN, WANTED};
 use super::pages::{Series, described, samples};
 use super::{COLLECTOR, CURL, Collector, TEXT, delivered, exporters, page, push};
 use crate::servers::free_port;
@@ -65,6 +65,13 @@ const OURS_ALONE: &str = "obi_build_info";
 fn the_collector_shows_to_prometheus_what_our_own_page_shows() {
     let name = "the_collector_shows_to_prometheus_what_our_own_page_shows";
     let Some(_turn) = enter(name, &[COLLECTOR, CURL]) else { return };
+    for (features, calls) in FAMILIES {
+        show_the_same(features, calls);
+    }
+}
+
+/// Compares what there is of these families; `calls` counts spans.
+fn show_the_same(features: &str, calls: &str) {
     let mut collector = Collector::start();
     let batches = batches(&mut Random::new(11), 12, 60);
     let (spans, port) = (count(&batches), free_port());
@@ -73,18 +80,16 @@ fn the_collector_shows_to_prometheus_what_our_own_page_shows() {
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EBPF_PROMETHEUS_PORT", own_port.as_str()),
-        (WANTED, FEATURES),
+        (WANTED, features),
         OFTEN,
     ];
     let exporters = exporters(&variables, &batches);
     push(&exporters, &batches);
     let theirs = || page(collector.prometheus, "/metrics", TEXT);
-    let calls = |page: &str| -> f64 {
-        let all = samples(page);
-        let of = all.iter().filter(|((name, _), _)| name == "traces_span_metrics_calls_total");
-        of.map(|(_, n)| n).sum()
+    let counted = |page: &str| -> f64 {
+        samples(page).iter().filter(|((name, _), _)| name == calls).map(|(_, n)| n).sum()
     };
-    eventually("the collector shows all of them", || calls(&theirs()) == spans as f64);
+    eventually("the collector shows all of them", || counted(&theirs()) == spans as f64);
     let (ours, theirs) = (page(port, "/metrics", TEXT), theirs());
     let (mut shown, mut translated) = (samples(&ours), BTreeMap::<Series, f64>::new());
     let alone = shown.len();
