@@ -14,18 +14,23 @@ use crate::telemetry::{Counter, Counters};
 
 /// Spans that wait at most; beyond, the oldest go on without their names.
 pub(super) const WAITING_SPANS: usize = 16_384;
+/// The same in bytes of their text.
+pub(super) const WAITING_TEXT: usize = 16 << 20;
 
 /// The batches.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     batches: VecDeque<(SpanBatch, Wanted)>,
     spans: usize,
+    /// Bytes of their text.
+    text: usize,
 }
 
 impl Waiting {
     /// Takes a batch that waits for `wanted`, and for those before it.
     pub(super) fn push(&mut self, batch: SpanBatch, wanted: Wanted) {
         self.spans += batch.spans.len();
+        self.text += batch.text.len();
         self.batches.push_back((batch, wanted));
     }
 
@@ -39,7 +44,8 @@ impl Waiting {
         let (batch, wanted) = self.batches.front_mut()?;
         while wanted.addresses.pop_if(|address| !names.is_asked(*address)).is_some() {}
         let complete = wanted.addresses.is_empty();
-        if !complete && wanted.until > now && self.spans <= WAITING_SPANS {
+        let has_room = self.spans <= WAITING_SPANS && self.text <= WAITING_TEXT;
+        if !complete && wanted.until > now && has_room {
             return None;
         }
         if !complete || wanted.overdue {
@@ -48,6 +54,7 @@ impl Waiting {
             counters.add(Counter::SpansNamedLate, late.count() as u64);
         }
         self.spans -= batch.spans.len();
+        self.text -= batch.text.len();
         self.batches.pop_front().map(|(batch, _)| batch)
     }
 

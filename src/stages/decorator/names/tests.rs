@@ -13,7 +13,7 @@ use crate::resolver::tests::server::{Says, Server, setup};
 use crate::resolver::{QUESTIONS_MAX, Setup};
 use crate::semconv::SpanFamily;
 use crate::stages::decorator::tests::{add, endpoint};
-use crate::stages::decorator::waiting::{WAITING_SPANS, Waiting};
+use crate::stages::decorator::waiting::{WAITING_SPANS, WAITING_TEXT, Waiting};
 use crate::stages::decorator::{Decorator, Output, ledger};
 use crate::telemetry::Counter;
 
@@ -270,18 +270,23 @@ fn spans_that_wait_are_bounded() {
     let mut names = Names::default().with_dns(resolver, CACHE, Arc::clone(&counters));
     let (now, mut waiting) = (instant_now(), Waiting::default());
     let spans = WAITING_SPANS / 4;
-    let mut push = |waiting: &mut Waiting, spans: usize| {
-        let batch = servers(&vec![["10.9.0.1", "10.9.0.1"]; spans]);
+    let mut push = |waiting: &mut Waiting, spans: usize, text: usize| {
+        let mut batch = servers(&vec![["10.9.0.1", "10.9.0.1"]; spans]);
+        batch.text.resize(text, b'x');
         let wanted = names.want(&batch, now);
         assert_eq!((wanted.addresses.len(), wanted.until), (2 * spans, now + WAIT));
         waiting.push(batch, wanted);
         waiting.pop(&names, &counters, now).map(|batch| batch.spans.len())
     };
     for _ in 0..4 {
-        assert_eq!(push(&mut waiting, spans), None);
+        assert_eq!(push(&mut waiting, spans, 0), None);
     }
-    assert_eq!(push(&mut waiting, 1), Some(spans));
+    assert_eq!(push(&mut waiting, 1, 0), Some(spans));
     assert_eq!(counted(&counters), [spans as u64, 1, 0, 0, 0, 0]);
+    // The same of their text.
+    let mut waiting = Waiting::default();
+    assert_eq!(push(&mut waiting, 7, WAITING_TEXT), None);
+    assert_eq!(push(&mut waiting, 1, 1), Some(7));
 }
 
 #[test]
