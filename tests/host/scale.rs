@@ -132,10 +132,11 @@ fn of_otlp(collector: &Collector) -> Series {
     let mut series = Series::new();
     let all = collector.metrics().into_iter().flat_map(|request| request.resource_metrics);
     for resource in all {
-        let service = text(&resource.resource.unwrap().attributes, "service.name");
+        let of = resource.resource.unwrap().attributes;
         let metrics = resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
         for metric in metrics.filter(|metric| metric.name == METRIC) {
             let Some(Data::Histogram(histogram)) = metric.data else { panic!("{metric:?}") };
+            let service = text(&of, "service.name");
             for point in histogram.data_points {
                 let [route, status] = ["http.route", "http.response.status_code"]
                     .map(|key| text(&point.attributes, key));

@@ -126,7 +126,10 @@ impl Seen<'_> {
 
     /// A host by name; `None` = it has none.
     fn host(&self, key: AttrKey) -> Option<String> {
-        let name = self.text(key);
+        Self::named(self.text(key))
+    }
+
+    fn named(name: String) -> Option<String> {
         let nameless = name.is_empty() || name.parse::<std::net::IpAddr>().is_ok();
         (!nameless).then_some(name)
     }
@@ -147,17 +150,32 @@ impl Seen<'_> {
     /// The name of a side, and the namespace that is known of it.
     fn side(&self, client: bool) -> (String, String) {
         if client == self.is_client() {
-            return (self.service.name.clone(), self.service.namespace.clone());
+            let key = if client { AttrKey::ClientAddress } else { AttrKey::ServerAddress };
+            let name = match self.text(key).is_empty() {
+                true => self.service.name.clone(),
+                false => self.host_word(key),
+            };
+            return (name, self.service.namespace.clone());
         }
-        match self.host(self.peer()) {
+        match self.remote() {
             Some(name) => (name, String::new()),
             None => (self.host_word(self.peer()), self.service.namespace.clone()),
         }
     }
 
+    /// What the other side is called, if it has a name.
+    fn remote(&self) -> Option<String> {
+        let peer = self.text(AttrKey::ServicePeerName);
+        if self.is_client() && !peer.is_empty() {
+            Self::named(peer)
+        } else {
+            self.host(self.peer())
+        }
+    }
+
     fn asks_a_stranger(&self) -> bool {
         let stranger = |name: String| !self.tracked.contains(&name);
-        self.is_client() && self.host(AttrKey::ServerAddress).is_some_and(stranger)
+        self.is_client() && self.remote().is_some_and(stranger)
     }
 
     fn name(&self) -> String {
