@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A lean OTLP/HTTP endpoint: sink PORT. Answers 200 to whatever is posted and counts the spans in
- * it; a GET is answered with the spans, bytes and requests so far. */
+ * it, where it is plain protobuf; a GET is answered with the spans, bytes and requests so far. */
 #include "net.h"
 
 #define EMPTY	 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -64,8 +64,15 @@ static void tell(int fd)
 	send_all(fd, message, strlen(message));
 }
 
+/* Whether a head is that of spans whose number can be read. */
+static int is_plain(const char *head)
+{
+	return strstr(head, "/v1/traces ") && strcasestr(head, "application/x-protobuf") &&
+	       !strcasestr(head, "\r\ncontent-encoding:");
+}
+
 /* The body of a message of which `have` bytes are at `at`. */
-static void take(int fd, const char *at, long have, long length)
+static void take(int fd, const char *at, long have, long length, int plain)
 {
 	unsigned char *body = malloc(length + 1);
 
@@ -74,7 +81,8 @@ static void take(int fd, const char *at, long have, long length)
 	memcpy(body, at, have);
 	while (have < length)
 		have += must(recv(fd, body + have, length - have, MSG_WAITALL), "recv");
-	__atomic_add_fetch(&spans, spans_in(body, body + length, 0), __ATOMIC_SEQ_CST);
+	if (plain)
+		__atomic_add_fetch(&spans, spans_in(body, body + length, 0), __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&posted, length, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&requests, 1, __ATOMIC_SEQ_CST);
 	free(body);
@@ -93,7 +101,7 @@ static void *serve(void *argument)
 		if (strncmp(head, "GET ", 4) == 0)
 			tell(fd);
 		else
-			take(fd, body, have - (body - head), length_of(head));
+			take(fd, body, have - (body - head), length_of(head), is_plain(head));
 	}
 	close(fd);
 	return NULL;
